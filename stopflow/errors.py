@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 LONGEST_QUOTE = 200
-"""Characters of a value that an error quotes."""
+"""Characters of a value, or of another error, that an error quotes."""
 NO_ROOM = "make room on the disk, or choose another place"
 """What to do where something could not be written."""
 
@@ -15,6 +15,14 @@ def and_more(count: int, what: str = "more") -> str:
 
 class StopflowError(Exception):
     """Something a user can put right; the message is one or two plain sentences."""
+
+
+def describe_error(error: BaseException) -> str:
+    """Say in a short line what went wrong: our own errors speak, others need their name."""
+    text = " ".join(str(error).split())[:LONGEST_QUOTE]
+    if isinstance(error, StopflowError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class FormatError(StopflowError):

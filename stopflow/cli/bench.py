@@ -50,19 +50,14 @@ PAGE_HEADINGS = {
     "release_ms": "release ms",
 }
 
-Rounds = Annotated[int | None, typer.Option("--rounds", min=1, help="Rounds of alternation.")]
+Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Rounds of alternation.")]
 
 
 @app.command(epilog="Example: stopflow bench fit")
 @speaks
 def fit(
     *,
-    traces: Annotated[
-        int,
-        typer.Option(
-            "--traces", min=10, show_default=False, help="Traces of the batch; default 100000."
-        ),
-    ] = 100_000,
+    traces: Annotated[int, typer.Option("--traces", min=10, help="Traces of the batch.")] = 100_000,
     voice: Voice,
 ) -> None:
     """Fit speed against scipy's curve_fit with analytic Jacobian, wrong answers counted."""
@@ -75,32 +70,25 @@ def fit(
 @speaks
 def ingest(
     *,
-    folders: Annotated[
-        int | None, typer.Option("--folders", min=1, help="Experiments of the lab; default 45.")
-    ] = None,
+    folders: Annotated[int, typer.Option("--folders", min=1, help="Experiments of the lab.")] = 45,
     shots: Annotated[
         int | None, typer.Option("--shots", min=4, help="Shots of each; default 15 to 45.")
     ] = None,
-    points: Annotated[
-        int | None, typer.Option("--points", min=50, help="Points of a trace; default 15001.")
-    ] = None,
+    points: Annotated[int, typer.Option("--points", min=50, help="Points of a trace.")] = 15_001,
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Processes of the ingest; 0: one a core.")
     ] = 0,
-    rounds: Rounds = None,
+    rounds: Rounds = 3,
     voice: Voice,
 ) -> None:
     """Whole ingest of a simulated lab against a plain script (read_csv, one curve_fit a trace)."""
-    from stopflow.pipeline.bench.ingest import LabSize, bench_ingest
+    from stopflow.pipeline.bench.ingest import bench_ingest
+    from stopflow.simulate import LabSpec
 
-    usual = LabSize()
-    size = LabSize(
-        folders=folders or usual.folders,
-        traces=(shots, shots) if shots else usual.traces,
-        points=points or usual.points,
-    )
+    traces = (shots, shots) if shots else LabSpec().traces
+    spec = LabSpec(folders=folders, traces=traces, points=points)
     with voice.progress() as progress:
-        rows = bench_ingest(size=size, workers=workers, rounds=rounds or 3, progress=progress)
+        rows = bench_ingest(spec, workers=workers, rounds=rounds, progress=progress)
     _show(voice, rows, headings=INGEST_HEADINGS)
     voice.say("ratios: times the first line, the plain script on one core")
 
@@ -109,12 +97,8 @@ def ingest(
 @speaks
 def page(
     *,
-    points: Annotated[
-        int | None, typer.Option("--points", min=300, help="Points of a trace; default 15001.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=10, help="Frames of each drag; default 100.")
-    ] = None,
+    points: Annotated[int, typer.Option("--points", min=300, help="Points of a trace.")] = 15_001,
+    steps: Annotated[int, typer.Option("--steps", min=10, help="Frames of each drag.")] = 100,
     voice: Voice,
 ) -> None:
     """Frames of the live page while the start of a fit is dragged, in headless Chromium.
@@ -124,7 +108,7 @@ def page(
     from stopflow.pipeline.bench.page import bench_page
 
     with voice.progress() as progress:
-        rows = bench_page(points=points or 15_001, steps=steps or 100, progress=progress)
+        rows = bench_page(points=points, steps=steps, progress=progress)
     _show(voice, rows, headings=PAGE_HEADINGS)
     voice.say(
         "script: fit, table and drawing commands; frame: with painting; release: the frame of "
@@ -137,25 +121,19 @@ def page(
 def step(
     *,
     batch_size: Annotated[
-        list[int] | None, typer.Option("--batch-size", min=1, help="May be repeated.")
-    ] = None,
+        list[int], typer.Option("--batch-size", min=1, help="May be repeated.")
+    ] = [32, 64],  # noqa: B006
     rank: Annotated[int, typer.Option("--rank", min=1)] = 50,
     hidden: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--hidden",
-            min=1,
-            help="Width of a hidden layer, repeated for each; default 512, 512, 256.",
-        ),
-    ] = None,
-    inputs: Annotated[
-        int | None, typer.Option("--inputs", min=1, help="Inputs; default 28000.")
-    ] = None,
+        list[int],
+        typer.Option("--hidden", min=1, help="Width of a hidden layer, repeated for each."),
+    ] = [512, 512, 256],  # noqa: B006
+    inputs: Annotated[int, typer.Option("--inputs", min=1, help="Inputs.")] = 28_000,
     variant: Annotated[
         list[str] | None,
         typer.Option("--variant", help='A line of the table, as "dlrt, SGD"; may be repeated.'),
     ] = None,
-    rounds: Rounds = None,
+    rounds: Rounds = 15,
     device: Device = None,
     voice: Voice,
 ) -> None:
@@ -166,15 +144,14 @@ def step(
 
     place = "cpu" if device is None else device
     require_device(place)
-    usual = BenchSize()
-    size = BenchSize(inputs=inputs or usual.inputs, dims=tuple(hidden or usual.dims), rank=rank)
+    size = BenchSize(inputs=inputs, dims=tuple(hidden), rank=rank)
     done = count(1)
     with voice.progress() as progress:
         rows = bench_step(
             size=size,
-            batches=tuple(batch_size or (32, 64)),
+            batches=batch_size,
             variants=tuple(variant or VARIANTS),
-            rounds=rounds or 15,
+            rounds=rounds,
             device=place,
             progress=lambda what: progress(what, next(done), 0),
         )
@@ -186,24 +163,25 @@ def step(
 @speaks
 def mechanism(
     *,
-    rounds: Rounds = None,
-    points: Annotated[
-        int | None, typer.Option("--points", min=50, help="Points of a shot; default 2000.")
+    rounds: Annotated[
+        int | None,
+        typer.Option("--rounds", min=1, help="Rounds of alternation; default 3, with --quick 1."),
     ] = None,
+    points: Annotated[int, typer.Option("--points", min=50, help="Points of a shot.")] = 2_000,
     quick: Annotated[
         bool, typer.Option("--quick", help="Four of the problems, in one round.")
     ] = False,
     voice: Voice,
 ) -> None:
     """Global fits of mechanisms against scipy and, where it is installed, COPASI."""
-    from stopflow.mechanism.bench.cases import CASES, POINTS, QUICK
+    from stopflow.mechanism.bench.cases import CASES, QUICK
     from stopflow.mechanism.bench.compare import bench_mechanism
 
     with voice.progress() as progress:
         rows = bench_mechanism(
             names=QUICK if quick else tuple(CASES),
             rounds=rounds or (1 if quick else 3),
-            points=points or POINTS,
+            points=points,
             progress=progress,
         )
     _show(voice, rows, headings=MECHANISM_HEADINGS)

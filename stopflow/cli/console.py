@@ -14,10 +14,10 @@ from typing import Any, TextIO
 
 from stopflow.cli.elide import elide
 from stopflow.cli.streams import visible, writable, write_line
-from stopflow.errors import NO_ROOM
+from stopflow.errors import NO_ROOM, describe_error
 from stopflow.io.atomic import FULL
 from stopflow.io.json_files import json_text
-from stopflow.io.moves import STAGED
+from stopflow.io.locks import PARTIAL
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
 
 SHOWN_PROBLEMS = 20
@@ -189,16 +189,16 @@ def say_wrong_use(error: Exception) -> str:
 
 def say_fault(error: Exception) -> str:
     """Word an error that should never occur: what it was, and what the user can do."""
-    what = " ".join(f"{type(error).__name__}: {error}".split())
     return (
-        f"error: a fault of the program, not of what you gave it ({what}); earlier results are as "
-        "they were; the same command with --debug shows where it is: please report that"
+        f"error: a fault of the program, not of what you gave it ({describe_error(error)}); "
+        "earlier results are as they were; the same command with --debug shows where it is: please "
+        "report that"
     )
 
 
 def _as_named(path: Path) -> Path:
     """Return the place that the user knows for a path in what is only being written."""
-    parts = [number for number, part in enumerate(path.parts) if STAGED in part]
+    parts = [number for number, part in enumerate(path.parts) if PARTIAL in part]
     if parts:
         return Path(*path.parts[: parts[0]])
     return path.parent if path.name.startswith(".") else path

@@ -18,7 +18,7 @@ from stopflow.io.locks import beside, remove_leftovers
 SWITCH_PAUSE_S = 0.05
 FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 """Errors of a disk or an account without room."""
-DESKTOP_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+DESKTOP_FILES = frozenset({".DS_Store", "Thumbs.db", "thumbs.db", "desktop.ini", ".directory"})
 """What file managers leave in the folders that they show."""
 
 

@@ -144,7 +144,7 @@ def read_experiment(
     if blank is not None:
         _subtract(content, blank, folder=folder, time_unit=time_unit)
     labels = [push.label for push in content.pushes]
-    reading = read_workbooks(folder, labels, paths=content.sheets, sheets_of=content.sheets_of)
+    reading = read_workbooks(content.sheets, content.sheets_of, files=labels)
     decisions = load_decisions(folder)
     experiment = name or shown_name(folder.resolve().name)
     problems = [*listing.problems, *content.problems, *reading.problems, *decisions.problems]

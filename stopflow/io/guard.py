@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from stopflow.errors import FormatError, StopflowError
+from stopflow.errors import FormatError, StopflowError, describe_error
 
 SHOWN = 60
 """Characters of a file's text that a message quotes."""
@@ -39,13 +39,7 @@ def guarded(file: str, *, expected: str) -> Iterator[None]:
     except MemoryError as error:
         raise unreadable(file, "it needs more memory than there is", expected=expected) from error
     except Exception as error:
-        raise unreadable(file, describe(error), expected=expected) from error
-
-
-def describe(error: BaseException) -> str:
-    """Return the kind and the text of an exception on one short line."""
-    text = " ".join(str(error).split())[: 2 * SHOWN]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        raise unreadable(file, describe_error(error), expected=expected) from error
 
 
 def unreadable(file: str, why: str, *, expected: str) -> FormatError:

@@ -12,6 +12,7 @@ from pathlib import Path
 from stopflow.errors import StopflowError
 
 PARTIAL = ".partial-"
+"""Part of the name of everything that waits beside its place."""
 LOCKINGS = 20
 """Times that a lock file of our own is made anew because another run cleared it away."""
 PATIENCE_S = 60.0

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stopflow.io.locks import locked_folders, remove
+from stopflow.io.locks import PARTIAL, locked_folders, remove
 from stopflow.io.results import EARLIER
 
 JOURNAL = ".stopflow.switch-"
-STAGED = ".partial-"
-"""Part of the name of everything that waits beside its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,4 +132,4 @@ def _is_ours(move: Move) -> bool:
     """Tell whether a move in a journal is one that a switch makes."""
     if move.before is None:
         return EARLIER in str(move.target)
-    return STAGED in str(move.new) and STAGED in str(move.before)
+    return PARTIAL in str(move.new) and PARTIAL in str(move.before)

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from stopflow.errors import FormatError, and_more
 from stopflow.io.json_files import json_text, load_json
-from stopflow.io.text import shown_name
+from stopflow.io.text import file_part, shown_name
 
 MARK: Final = "stopflow-results.json"
 EARLIER: Final = "earlier"
@@ -276,8 +276,7 @@ def _say_strange(files: list[Path], shown: Path, *, place: Path) -> str:
 def _fresh(before: str, whose: str, files: list[Path]) -> Path:
     """Name a new folder after the owner and the day of the results; `before` goes before that."""
     day = time.strftime("%Y-%m-%d", time.localtime(max(path.stat().st_mtime for path in files)))
-    plain = "".join("-" if char in '/\\:*?"<>|' else char for char in whose)[:_LONGEST].strip(". ")
-    base, number = f"{before}{plain}_{day}", 1
+    base, number = f"{before}{file_part(whose, _LONGEST).strip('. ')}_{day}", 1
     while Path(base if number == 1 else f"{base}_{number}").exists():
         number += 1
     return Path(base if number == 1 else f"{base}_{number}")

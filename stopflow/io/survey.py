@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from stopflow.errors import and_more
+from stopflow.io.atomic import DESKTOP_FILES
 from stopflow.io.locks import is_partial
 from stopflow.io.readers.table import TRACE_ENDINGS
 from stopflow.io.results import MARK
@@ -29,8 +30,6 @@ OWN_FILES = {
 """Files that mark a folder as written by the program, and what they mark it as."""
 
 REPORT_FILES = frozenset({"kinetics.pdf", "rates.csv"})
-JUNK = frozenset({".DS_Store", "Thumbs.db", "thumbs.db", "desktop.ini", ".directory"})
-"""What file managers leave; not worth a line."""
 
 _SHOWN = 4
 _NUMBERS = re.compile(r"([0-9]+)")
@@ -68,13 +67,13 @@ def survey(root: Path, *, passed_over: Iterable[Path] = ()) -> Survey:
     """Walk from `root` down."""
     listings: list[Listing] = []
     problems: list[Problem] = []
-    skipped = {_identity(folder) for folder in passed_over} - {None}
+    skipped = set(map(identity_of, passed_over))
     seen: dict[tuple[int, int], Path] = {}
     pending, links = [root], list[Path]()
     while pending or links:
         folder = pending.pop() if pending else links.pop()
-        place = _identity(folder)
-        if place is None or place in skipped:
+        place = identity_of(folder)
+        if place in skipped:
             continue
         if place in seen:
             if folder.is_symlink():
@@ -117,7 +116,7 @@ def list_folder(folder: Path) -> Listing:
         names = sorted(entry.name for entry in entries)
     for name in names:
         path = folder / name
-        if name in JUNK or name.startswith("~$") or is_partial(name):
+        if name in DESKTOP_FILES or name.startswith("~$") or is_partial(name):
             continue
         kind, why = _kind(path)
         if kind == "other":
@@ -208,7 +207,7 @@ def _hidden(names: list[str]) -> list[Problem]:
     return problems
 
 
-def _identity(folder: Path) -> tuple[int, int] | None:
+def identity_of(folder: Path) -> tuple[int, int]:
     """Return what tells a folder from every other, however it is reached."""
     try:
         found = folder.stat()

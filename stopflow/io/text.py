@@ -72,6 +72,11 @@ def _recode(data: bytes, encoding: str) -> bytes:
     return data.decode(encoding, errors="replace").encode("utf-8")
 
 
+def file_part(text: str, longest: int) -> str:
+    """Return a text as a part of a file name that every system takes."""
+    return "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "-" for c in text)[:longest]
+
+
 def shown_name(name: str) -> str:
     r"""Return a file name for a line of text: bytes that are no UTF-8 as ``\xff``, LF as ``\n``."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stopflow.errors import StopflowError, StoreError
+from stopflow.errors import StopflowError, StoreError, describe_error
 from stopflow.io.channels import Channels
 from stopflow.io.folder import ReadOptions, read_experiment, trace_files
 from stopflow.io.text import shown_name
@@ -52,11 +52,11 @@ def read_and_analyse(
     try:
         experiment = read_experiment(folder, name=name, **asdict(reading)).sharing_times()
     except Exception as error:  # barrier of a folder
-        experiment = _unread(folder, name=name, channel=reading.channel, why=_named(error))
+        experiment = _unread(folder, name=name, channel=reading.channel, why=describe_error(error))
     try:
         return experiment, _analyse(experiment, settings)
     except Exception as error:  # barrier of an experiment: the shots at fault are found below
-        return _analyse_without_guilty(experiment, settings, why=_named(error))
+        return _analyse_without_guilty(experiment, settings, why=describe_error(error))
 
 
 def _analyse(experiment: Experiment, settings: AnalysisSettings) -> ExperimentAnalysis:
@@ -79,7 +79,7 @@ def _analyse_without_guilty(
         try:
             _analyse(replace(experiment, shots=(shot,)), settings)
         except Exception as error:  # barrier of a shot
-            reasons[place] = _named(error)
+            reasons[place] = describe_error(error)
     everyone = dict.fromkeys(range(len(experiment.shots)), why)
     for refused in (reasons, everyone):
         shots = tuple(
@@ -129,7 +129,7 @@ def analyse_across(
     try:
         return analyse_lab(analyses, settings), []
     except Exception as error:  # barrier of the comparison
-        why = _named(error)
+        why = describe_error(error)
     failed = [one for one in analyses if not _comparable(one, settings)] or list(analyses)
     problems = [
         _problem(one.name, "", f"it could not be compared with other experiments: {why}")
@@ -190,7 +190,7 @@ def _predict_one(model: "Model", trace: Trace) -> "ShotPredictions":
     try:
         return predict_shots(model, [trace])
     except Exception as error:  # barrier of a shot
-        refusal = f"the prediction failed: {_named(error)}"
+        refusal = f"the prediction failed: {describe_error(error)}"
     nothing: dict[str, Any] = dict.fromkeys(NUMBERS, np.full(1, np.nan))
     return ShotPredictions(refusals=((refusal,),), warnings=((),), log_shift=np.zeros(1), **nothing)
 
@@ -207,14 +207,6 @@ def _joined(single: Sequence["ShotPredictions"]) -> "ShotPredictions":
             for name in (*NUMBERS, "log_shift")
         },
     )
-
-
-def _named(error: Exception) -> str:
-    """Say what went wrong in a line: our own errors speak, others need their name."""
-    text = " ".join(str(error).split())[:200]
-    if isinstance(error, StopflowError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _problem(experiment: str, file: str, found: str) -> Problem:

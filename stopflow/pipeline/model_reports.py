@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stopflow.errors import ModelError, StopflowError
+from stopflow.errors import ModelError, StopflowError, describe_error
 from stopflow.io.csv_files import restored
 from stopflow.io.json_files import load_json
 from stopflow.report.data import ModelReportData, TracePair
@@ -125,6 +125,6 @@ def write_model_report(
     except (StopflowError, OSError):
         raise
     except Exception as error:  # barrier of a model: what its numbers are no page can show
-        why = " ".join(f"{type(error).__name__}: {error}".split())
+        why = describe_error(error)
         raise ModelError(f"{folder} has no numbers to report on ({why}); {AGAIN}") from error
     return written

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import pandas as pd
 
-from stopflow.errors import ModelError, StopflowError, require_key
+from stopflow.errors import ModelError, StopflowError, describe_error, require_key
 from stopflow.io.json_files import json_text
 from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
@@ -126,7 +126,7 @@ def _barred(write: Callable[P, Told]) -> Callable[P, Done]:
         except (StopflowError, OSError):
             raise
         except Exception as error:  # barrier of the report
-            return {}, " ".join(f"{type(error).__name__}: {error}".split())
+            return {}, describe_error(error)
 
     return work
 

@@ -86,7 +86,8 @@ class ModelReportData:
         ``epoch, train_mae_per_s, test_mae_per_s, loss, seconds, rank_...``; with a column
         ``run`` for several runs below each other.
     predictions
-        ``experiment, file, split, k_actual_per_s, k_predicted_per_s``, and ``run`` likewise.
+        ``experiment, file, split, k_actual_per_s, k_predicted_per_s``, and ``run`` likewise; of a
+        classifier empty.
     trace
         (experiment, file) -> (time_s, signal) for the pictures of the worst predictions.
     provenance
@@ -98,7 +99,7 @@ class ModelReportData:
     name: str
     metrics: Mapping[str, object]
     history: pd.DataFrame
-    predictions: pd.DataFrame
+    predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
     trace: Callable[[str, str], TracePair | None] | None = None
     provenance: Mapping[str, object] = field(default_factory=dict)
     signal_units: Mapping[str, str] = field(default_factory=dict)

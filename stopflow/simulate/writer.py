@@ -15,7 +15,7 @@ The same seed and the same spec give the same bytes.
 import csv
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -29,20 +29,11 @@ from stopflow.simulate.lab import ShotTruth, SimulatedExperiment, simulate_lab
 from stopflow.simulate.plan import LabSpec
 from stopflow.trace import Shot
 
+_NAMED = {"k_per_s": "k_true_per_s", "start_s": "start_true_s"}
+"""Fields of `ShotTruth` that have another name in truth.csv."""
 TRUTH_COLUMNS = (
-    "experiment",
-    "file",
-    "k_true_per_s",
-    "start_true_s",
-    "amplitude",
-    "slope_per_s",
-    "intercept",
-    "noise_sd",
-    "noise_rho",
-    "k_condition_per_s",
-    "second_k_per_s",
-    "second_amplitude",
-    "disturbance",
+    *("experiment", "file"),
+    *(_NAMED.get(item.name, item.name) for item in fields(ShotTruth)),
 )
 
 
@@ -108,20 +99,8 @@ def _write_experiment(root: Path, simulated: SimulatedExperiment) -> list[tuple[
 
 
 def _truth_row(shot: Shot, truth: ShotTruth) -> tuple[str, ...]:
-    numbers = (
-        truth.k_per_s,
-        truth.start_s,
-        truth.amplitude,
-        truth.slope_per_s,
-        truth.intercept,
-        truth.noise_sd,
-        truth.noise_rho,
-        truth.k_condition_per_s,
-        truth.second_k_per_s,
-        truth.second_amplitude,
-    )
-    written = (f"{number:.9g}" for number in numbers)
-    return (shot.experiment, shot.file, *written, truth.disturbance)
+    *numbers, disturbance = astuple(truth)
+    return (shot.experiment, shot.file, *(f"{number:.9g}" for number in numbers), disturbance)
 
 
 def _listed(out: Path) -> set[str]:

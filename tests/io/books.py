@@ -6,6 +6,17 @@ from pathlib import Path
 
 import openpyxl
 
+from stopflow.io.pushes import read_files
+from stopflow.io.sorting import sort_file
+from stopflow.io.survey import list_folder
+from stopflow.io.workbook.workbook import WorkbookReading, read_workbooks
+
+
+def read_books(folder: Path, files: Sequence[str] = ()) -> WorkbookReading:
+    """Read the workbooks of a folder by themselves, as they are found in it."""
+    content = read_files([sort_file(path) for path in list_folder(folder).files], time_unit=None)
+    return read_workbooks(content.sheets, content.sheets_of, files=files)
+
 
 def save_book(path: Path, sheets: dict[str, Sequence[Sequence[object]]]) -> Path:
     book = openpyxl.Workbook()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from attacks import FILES, ods_seed, xls_seed, xlsx_seed
-from books import edit_xml
+from books import edit_xml, read_books
 from labs import micromolar, rates, read_folder, read_lab, said
 
 from stopflow.errors import FormatError
@@ -16,7 +16,6 @@ from stopflow.io.workbook import grid
 from stopflow.io.workbook.cells import MOST_CELLS
 from stopflow.io.workbook.grid import read_sheets
 from stopflow.io.workbook.reader_process import Limits, ReaderProcess
-from stopflow.io.workbook.workbook import read_workbooks
 
 pytestmark = pytest.mark.whole
 
@@ -267,7 +266,7 @@ def test_text_tables_out_of_proportion_are_refused(tmp_path: Path, rows: int) ->
     (tmp_path / "start_values.csv").write_text(
         "Filename,x_start\n" + "a.bka,1\n" * rows, encoding="utf-8"
     )
-    reading = read_workbooks(tmp_path, FILES)
+    reading = read_books(tmp_path, FILES)
     (error,) = [item for item in reading.problems if item.level == "error"]
     assert f"at most {MOST_CELLS} cells" in error.expected or "too many for a table" in error.found
 
@@ -277,9 +276,7 @@ def test_a_long_line_and_a_wide_row_are_refused(tmp_path: Path) -> None:
     (tmp_path / "start_values.csv").write_text(
         "Filename," * 16_384 + "\ns1.bka,1\n", encoding="utf-8"
     )
-    found = [
-        str(item) for item in read_workbooks(tmp_path, FILES).problems if item.level == "error"
-    ]
+    found = [str(item) for item in read_books(tmp_path, FILES).problems if item.level == "error"]
     assert any("a text file of 33 MB" in text for text in found)
     assert any("2 rows of up to 16384 cells" in text for text in found)
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from books import save_book
+from books import read_books, save_book
 
 from stopflow.errors import SettingsError
-from stopflow.io.workbook.workbook import WorkbookReading, merge_rows, read_workbooks, rows_by_file
+from stopflow.io.workbook.workbook import WorkbookReading, merge_rows, rows_by_file
 from stopflow.io.workbook.writer import write_workbooks
 from stopflow.trace import Conditions, Problem, Shot
 
@@ -37,7 +37,7 @@ def serious(reading: WorkbookReading) -> list[Problem]:
 
 
 def test_the_two_usual_workbooks(tmp_path: Path) -> None:
-    reading = read_workbooks(folder_with(tmp_path))
+    reading = read_books(folder_with(tmp_path))
     assert values(reading, "a") == {"start": 15.5, "rate": 3.5, "concentration": 1e-5}
     assert values(reading, "b") == {"start": 16.0, "rate": 7.0, "concentration": 2e-5}
     assert serious(reading) == []
@@ -87,7 +87,7 @@ def test_numbers_and_units(
     tmp_path: Path, header: str, cell: object, quantity: str, value: object
 ) -> None:
     save_book(tmp_path / "any.xlsx", {"s": [["Filename", header], ["a.bka", cell]]})
-    assert values(read_workbooks(tmp_path), "a") == {quantity: value}
+    assert values(read_books(tmp_path), "a") == {quantity: value}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_cells_that_cannot_be_used_are_quoted(
     tmp_path: Path, header: str, cell: object, found: str
 ) -> None:
     save_book(tmp_path / "any.xlsx", {"s": [["Filename", header], ["a.bka", cell]]})
-    reading = read_workbooks(tmp_path)
+    reading = read_books(tmp_path)
     (problem,) = [problem for problem in serious(reading) if "cell" in problem.where]
     assert (problem.file, problem.where) == ("any.xlsx", "sheet 's', cell B2")
     assert problem.found == found
@@ -123,14 +123,14 @@ def test_cells_that_cannot_be_used_are_quoted(
 @pytest.mark.parametrize("empty", [None, "", " ", "-", "–", "n/a"])
 def test_empty_cells_say_nothing(tmp_path: Path, empty: str | None) -> None:
     rows = [["Filename", "x_start"], ["a.bka", empty], ["b.bka", 16]]
-    reading = read_workbooks(folder_with(tmp_path, rows))
+    reading = read_books(folder_with(tmp_path, rows))
     assert "start" not in values(reading, "a")
     assert serious(reading) == []
 
 
 @pytest.mark.parametrize("name", ["../a.bka", "sub/a.bka", "C:\\lab\\a.bka", "\\\\pc\\a.bka", ".."])
 def test_names_that_are_paths_are_refused(tmp_path: Path, name: str) -> None:
-    reading = read_workbooks(folder_with(tmp_path, [*STARTS, [name, 1]]))
+    reading = read_books(folder_with(tmp_path, [*STARTS, [name, 1]]))
     (problem,) = serious(reading)
     assert problem.where == "sheet 'start_values', cell A4"
     assert problem.level == "error"
@@ -140,7 +140,7 @@ def test_names_that_are_paths_are_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(("again", "level"), [(15.5, "warning"), (99, "error")])
 def test_duplicate_names(tmp_path: Path, again: float, level: str) -> None:
-    reading = read_workbooks(folder_with(tmp_path, [*STARTS, ["A.BKA", again]]))
+    reading = read_books(folder_with(tmp_path, [*STARTS, ["A.BKA", again]]))
     (problem,) = serious(reading)
     assert (problem.where, problem.level) == ("sheet 'start_values', row 4", level)
     assert "A.BKA" in problem.found
@@ -149,7 +149,7 @@ def test_duplicate_names(tmp_path: Path, again: float, level: str) -> None:
 
 
 def test_a_row_without_a_name(tmp_path: Path) -> None:
-    reading = read_workbooks(folder_with(tmp_path, [*STARTS, [None, 17], [None, None]]))
+    reading = read_books(folder_with(tmp_path, [*STARTS, [None, 17], [None, None]]))
     (problem,) = serious(reading)
     assert problem.where == "sheet 'start_values', cell A4"
     assert "17" in problem.found
@@ -157,7 +157,7 @@ def test_a_row_without_a_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["A", "a.BKA", " a.bka ", "A.bka"])
 def test_names_without_case_and_ending(tmp_path: Path, name: str) -> None:
-    reading = read_workbooks(folder_with(tmp_path, [["File", "Start"], [name, 1]]))
+    reading = read_books(folder_with(tmp_path, [["File", "Start"], [name, 1]]))
     assert values(reading, "a")["start"] == 1.0
 
 
@@ -175,14 +175,14 @@ def test_missing_workbook(
     rates: Sequence[Sequence[object]] | None,
     files: list[str],
 ) -> None:
-    reading = read_workbooks(folder_with(tmp_path, starts, rates))
+    reading = read_books(folder_with(tmp_path, starts, rates))
     missing = [problem for problem in reading.problems if "no workbook" in problem.found]
     assert [problem.file for problem in missing] == files
     assert serious(reading) == []
 
 
 def test_missing_column(tmp_path: Path) -> None:
-    reading = read_workbooks(folder_with(tmp_path, [["Filename", "Remark"], ["a.bka", "ok"]]))
+    reading = read_books(folder_with(tmp_path, [["Filename", "Remark"], ["a.bka", "ok"]]))
     (problem,) = serious(reading)
     assert (problem.file, problem.level) == ("start_values.XLSX", "warning")
     assert "start time" in problem.found
@@ -191,7 +191,7 @@ def test_missing_column(tmp_path: Path) -> None:
 
 
 def test_missing_column_of_file_names(tmp_path: Path) -> None:
-    reading = read_workbooks(folder_with(tmp_path, [["Nr", "x_start"], [1, 15]]))
+    reading = read_books(folder_with(tmp_path, [["Nr", "x_start"], [1, 15]]))
     problem = serious(reading)[0]
     assert (problem.file, problem.level) == ("start_values.XLSX", "error")
     assert "Nr, x_start" in problem.found
@@ -200,7 +200,7 @@ def test_missing_column_of_file_names(tmp_path: Path) -> None:
 def test_broken_and_empty_workbooks(tmp_path: Path) -> None:
     (tmp_path / "start_values.XLSX").write_bytes(b"PK\x03\x04 broken")
     (tmp_path / "Extended_Dataset.csv").write_bytes(b"")
-    reading = read_workbooks(tmp_path)
+    reading = read_books(tmp_path)
     assert [(problem.file, problem.level) for problem in serious(reading)] == [
         ("start_values.XLSX", "error"),
         ("Extended_Dataset.csv", "error"),
@@ -222,7 +222,7 @@ def test_lock_hidden_truth_and_foreign_files_are_left_alone(tmp_path: Path) -> N
         save_book(tmp_path / "x.xlsx", {"s": [["Item", "Price"], ["cuvette", 9]]}).read_bytes()
     )
     (tmp_path / "x.xlsx").unlink()
-    reading = read_workbooks(tmp_path)
+    reading = read_books(tmp_path)
     assert values(reading, "a") == {"start": 15.5, "rate": 3.5, "concentration": 1e-5}
     assert serious(reading) == []
     left = {note.file for note in reading.problems if "not used" in note.found}
@@ -234,7 +234,7 @@ def test_sheet_by_name_else_by_content(tmp_path: Path) -> None:
     title = [["Start values of Monday"], [], *STARTS]
     save_book(tmp_path / "start_values.XLSX", {"old": old, "START_VALUES": title})
     save_book(tmp_path / "Extended_Dataset.XLSX", {"notes": [["hello"]], "June": RATES})
-    reading = read_workbooks(tmp_path)
+    reading = read_books(tmp_path)
     assert values(reading, "a") == {"start": 15.5, "rate": 3.5, "concentration": 1e-5}
     assert serious(reading) == []
     assert any("sheet 'old'" in note.where for note in reading.problems)
@@ -242,7 +242,7 @@ def test_sheet_by_name_else_by_content(tmp_path: Path) -> None:
 
 def test_one_workbook_with_another_name_and_both_sheets(tmp_path: Path) -> None:
     save_book(tmp_path / "my day.xlsx", {"starts": STARTS, "results": RATES, "copy": STARTS})
-    reading = read_workbooks(tmp_path)
+    reading = read_books(tmp_path)
     assert values(reading, "b") == {"start": 16.0, "rate": 7.0, "concentration": 2e-5}
     assert serious(reading) == []
 
@@ -252,7 +252,7 @@ def test_sources_that_disagree(tmp_path: Path) -> None:
     (tmp_path / "start_values.csv").write_text(
         "Filename;x_start\na.bka;17,5\nb.bka;16\n", encoding="utf-8"
     )
-    reading = read_workbooks(tmp_path)
+    reading = read_books(tmp_path)
     row, problems = merge_rows(rows_by_file(reading)["a"])
     assert row.entries["start"].value == 15.5
     (problem,) = problems
@@ -265,7 +265,7 @@ def test_sources_that_disagree(tmp_path: Path) -> None:
 def test_unit_missing_is_assumed_aloud(tmp_path: Path) -> None:
     rows = [["Filename", "Conc.", "Ionic strength", "Dead time"], ["a.bka", 1e-3, 0.1, 2]]
     save_book(tmp_path / "any.xlsx", {"s": rows})
-    reading = read_workbooks(tmp_path)
+    reading = read_books(tmp_path)
     assert values(reading, "a") == {
         "concentration": 1e-3,
         "ionic_strength": 0.1,
@@ -277,7 +277,7 @@ def test_unit_missing_is_assumed_aloud(tmp_path: Path) -> None:
 
 def test_unknown_unit_is_not_guessed(tmp_path: Path) -> None:
     save_book(tmp_path / "any.xlsx", {"s": [["Filename", "Rate (M-1 s-1)"], ["a.bka", 5]]})
-    reading = read_workbooks(tmp_path)
+    reading = read_books(tmp_path)
     assert values(reading, "a") == {}
     assert any("M-1 s-1" in problem.found for problem in serious(reading))
     row, _ = merge_rows(rows_by_file(reading)["a"])
@@ -286,7 +286,7 @@ def test_unknown_unit_is_not_guessed(tmp_path: Path) -> None:
 
 def test_other_columns_are_kept(tmp_path: Path) -> None:
     rows = [["Filename", "Rate", "Slope", None, "Rate (fit)"], ["a.bka", 1, -0.5, "x", 2]]
-    reading = read_workbooks(folder_with(tmp_path, rates=rows))
+    reading = read_books(folder_with(tmp_path, rates=rows))
     row, _ = merge_rows(rows_by_file(reading)["a"])
     assert row.extra == {"Slope": "-0.5", "sheet 'Sheet1', column D": "x", "Rate (fit)": "2"}
 
@@ -316,7 +316,7 @@ def shot(number: int, **facts: object) -> Shot:
 def test_written_workbooks_are_read(tmp_path: Path, header: str) -> None:
     shots = [shot(1), shot(2)]
     write_workbooks(tmp_path, shots, concentration_header=header)
-    reading = read_workbooks(tmp_path)
+    reading = read_books(tmp_path)
     assert serious(reading) == []
     for number, written in enumerate(shots, 1):
         row, _ = merge_rows(rows_by_file(reading)[f"shot {number}"])

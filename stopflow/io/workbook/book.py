@@ -11,7 +11,7 @@ from stopflow.io.workbook.grid import Sheet, read_sheets
 from stopflow.io.workbook.names import FileNames, file_key
 from stopflow.io.workbook.reader_process import EXPECTED
 from stopflow.io.workbook.tables import SheetTable, parse_sheet
-from stopflow.trace import Level, Problem
+from stopflow.trace import Level, Problem, note_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,8 @@ def _parse_book(path: Path, sheets: Sequence[Sheet], names: FileNames) -> BookRe
 def _sort_sheet(sheet: Sheet, names: FileNames, found: _Sorted, *, level: Level) -> None:
     """Add a sheet to the tables with anything new, to the conditions, or to what is not used."""
     if too_large := _too_large(sheet):
-        found.problems.append(sheet.problem(sheet.whole_place(), too_large, level=level))
+        where = sheet.whole_place()
+        found.problems.append(Problem(sheet.book, too_large, where=where, level=level))
         return
     tables = parse_sheet(sheet, names)
     conditions = read_condition_sheet(sheet) if _lists_no_file(tables, names) else None
@@ -152,7 +153,7 @@ def _has_files(table: SheetTable, names: FileNames) -> bool:
 def _left(sheets: Iterable[Sheet], what: str) -> list[Problem]:
     """Say of sheets that what stands there is not used."""
     found = f"{what}; not used"
-    return [sheet.problem(sheet.whole_place(), found, level="note") for sheet in sheets]
+    return [note_of(sheet.book, found, where=sheet.whole_place()) for sheet in sheets]
 
 
 def _lists_no_file(tables: Iterable[SheetTable], names: FileNames) -> bool:
@@ -174,9 +175,10 @@ def _says_new(table: SheetTable, earlier: Iterable[SheetTable], names: FileNames
 def _unused(sheet: Sheet, *, level: Level) -> Problem:
     head = next(row for row in sheet.rows if any(cell != "" for cell in row))
     shown = ", ".join(str(cell)[:80] for cell in head if cell != "")[:80]
-    return sheet.problem(
-        sheet.whole_place(),
+    return Problem(
+        sheet.book,
         f"no column of file names (first row: {shown}); not used",
+        where=sheet.whole_place(),
         expected="Filename as a header, and names of files below it or numbers that fit one each",
         level=level,
     )

@@ -16,7 +16,7 @@ from stopflow.io.workbook.names import as_text
 from stopflow.io.workbook.statements import Statement, conditions_of_line, read_statements
 from stopflow.io.workbook.values import Entry, ValueReader
 from stopflow.io.workbook.vocabulary import QUANTITIES
-from stopflow.trace import Problem
+from stopflow.trace import Problem, note_of, warning_of
 
 MOST_ROWS = 100
 """Of a sheet of conditions."""
@@ -72,16 +72,16 @@ def join_conditions(
         sheet, first = found[0]
         if key in in_tables:
             remark = f"{first.shown!r} not used: a table has the {QUANTITIES[key].noun}"
-            problems.append(sheet.problem(first.entry.place, remark, level="note"))
+            problems.append(note_of(sheet.book, remark, where=first.entry.place))
         elif len({statement.entry.value for _, statement in found}) > 1:
             remark = ", ".join(repr(statement.shown) for _, statement in found)
             expected = f"one {QUANTITIES[key].meaning} for all files; none is used"
             problems.append(
-                sheet.problem(
-                    first.entry.place,
+                warning_of(
+                    sheet.book,
                     remark,
+                    where=first.entry.place,
                     expected=expected,
-                    level="warning",
                     topic="conditions",
                     rule=f"several of all files: {key}",
                 )
@@ -121,11 +121,9 @@ def _read(sheet: Sheet) -> ConditionSheet | None:
 
 
 def _taken(sheet: Sheet, statement: Statement) -> Problem:
-    quantity = QUANTITIES[statement.quantity]
+    quantity, where = QUANTITIES[statement.quantity], statement.entry.place
     found = f"{statement.shown!r} taken as {quantity.meaning} of all files"
     if not (statement.is_assumed and quantity.assumed):
-        return sheet.problem(statement.entry.place, found, level="note", rule=statement.quantity)
+        return note_of(sheet.book, found, where=where, rule=statement.quantity)
     found += f", no unit: taken as {quantity.assumed}"
-    return sheet.problem(
-        statement.entry.place, found, expected="a unit", level="warning", rule=statement.quantity
-    )
+    return warning_of(sheet.book, found, where=where, expected="a unit", rule=statement.quantity)

@@ -50,8 +50,14 @@ class Findings:
         """
         key = (level, kind) if kind else (level, where, found, expected, tail)
         if key not in self._found:
-            problem = self.sheet.problem(
-                where, found, expected=expected, level=level, topic=topic, rule=kind or rule
+            problem = Problem(
+                self.sheet.book,
+                found,
+                where=where,
+                expected=expected,
+                level=level,
+                topic=topic,
+                rule=kind or rule,
             )
             self._found[key] = _Finding(problem=problem, tail=tail)
         elif kind and where not in (self._found[key].problem.where, self._found[key].last_where):

@@ -11,11 +11,12 @@ import zipfile
 from xml.parsers import expat
 
 import openpyxl
+from openpyxl.utils import column_index_from_string
 from python_calamine import CalamineWorkbook
 
 from stopflow.errors import FormatError
 from stopflow.io.workbook.cells import Grid, require_size, require_text_size, to_cell
-from stopflow.io.workbook.xlsx import column_number, read_worksheet
+from stopflow.io.workbook.xlsx import read_worksheet
 
 MOST_UNPACKED_BYTES = 128_000_000
 """Bytes of all parts of a packed workbook together."""
@@ -84,7 +85,8 @@ def _require_merged_size(sheet: bytes, *, book: str) -> None:
     """Refuse merged cells that reach over more cells than a sheet may have."""
     area = 0
     for left, top, right, bottom in _MERGED.findall(sheet):
-        width = column_number(right.decode()) - column_number(left.decode()) + 1
+        first, last = (column_index_from_string(name.decode()) for name in (left, right))
+        width = last - first + 1
         height = int(bottom) - int(top) + 1
         area += width * height
         try:

@@ -10,6 +10,10 @@ import math
 import re
 from collections.abc import Callable
 
+from openpyxl.utils import column_index_from_string
+
+from stopflow.io.workbook.names import as_text
+
 Value = float | str
 Address = tuple[int, int]
 """Row and column of a cell, from 1."""
@@ -99,12 +103,9 @@ def _evaluate(tokens: "_Tokens", lookup: Lookup) -> Value | None:
 def _address(reference: str) -> Address:
     letters = reference.rstrip("0123456789")
     digits = reference[len(letters) :]
-    column = 0
-    for letter in letters:
-        column = 26 * column + ord(letter) - ord("A") + 1
     if len(digits) > _LONGEST_ROW or int(digits) < 1:
         raise NotEvaluated(reference)
-    return int(digits), column
+    return int(digits), column_index_from_string(letters)
 
 
 class _Tokens:
@@ -146,7 +147,7 @@ class _Tokens:
 def _joined(rest: _Tokens, lookup: Lookup) -> Value:
     value = _sum(rest, lookup)
     while rest.take_sign("&"):
-        value = _as_text(value) + _as_text(_sum(rest, lookup))
+        value = as_text(value) + as_text(_sum(rest, lookup))
         if len(value) > LONGEST_TEXT:
             raise NotEvaluated("a text that is too long")
     return value
@@ -212,7 +213,3 @@ def _as_number(value: Value) -> float:
     if isinstance(value, str):
         raise NotEvaluated(value)
     return value
-
-
-def _as_text(value: Value) -> str:
-    return value if isinstance(value, str) else f"{value:.15g}"

@@ -18,7 +18,6 @@ from stopflow.io.guard import guarded, read_bytes, unreadable
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.io.workbook.cells import Cell, column_letters, require_size, to_cell
 from stopflow.io.workbook.reader_process import EXPECTED, READER
-from stopflow.trace import Level, Problem, Topic
 
 ENDINGS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".csv", ".tsv")
 
@@ -75,21 +74,6 @@ class Sheet:
             hidden_rows=self.hidden_columns,
             hidden_columns=self.hidden_rows,
             is_turned=True,
-        )
-
-    def problem(
-        self,
-        where: str,
-        found: str,
-        *,
-        expected: str = "",
-        level: Level,
-        topic: Topic = "",
-        rule: str = "",
-    ) -> Problem:
-        """Return something found in the sheet, of an experiment that is not known here."""
-        return Problem(
-            self.book, found, where=where, expected=expected, level=level, topic=topic, rule=rule
         )
 
     def place(self, row: int, column: int) -> str:

@@ -16,8 +16,8 @@ sys.modules.setdefault("PIL", None)  # type: ignore[arg-type]
 # openpyxl takes both where it finds them, and neither is needed to read cells; without them the
 # process starts in half the time.
 
-from stopflow.errors import FormatError  # noqa: E402
-from stopflow.io.guard import describe, unreadable  # noqa: E402
+from stopflow.errors import FormatError, describe_error  # noqa: E402
+from stopflow.io.guard import unreadable  # noqa: E402
 from stopflow.io.workbook.formats import read_grids  # noqa: E402
 from stopflow.io.workbook.reader_process import (  # noqa: E402
     EXPECTED,
@@ -78,7 +78,7 @@ def _answer(data: bytes) -> tuple[bytes, bool]:
     except MemoryError:
         return _error(unreadable("", "it needs too much memory", expected=EXPECTED)), False
     except BaseException as error:
-        return _error(unreadable("", describe(error), expected=EXPECTED)), True
+        return _error(unreadable("", describe_error(error), expected=EXPECTED)), True
 
 
 def _error(error: FormatError) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stopflow.io.workbook.book import BOOKS, read_book, usual_book
 from stopflow.io.workbook.condition_sheets import ConditionSheet, join_conditions
-from stopflow.io.workbook.grid import ENDINGS, Sheet, read_sheets
+from stopflow.io.workbook.grid import ENDINGS, Sheet
 from stopflow.io.workbook.names import FileNames, file_key
 from stopflow.io.workbook.rows import SheetRow
 from stopflow.io.workbook.tables import SheetTable
@@ -51,26 +51,22 @@ class WorkbookReading:
 
 
 def read_workbooks(
-    folder: Path,
-    files: Iterable[str] = (),
-    *,
-    paths: Iterable[Path] | None = None,
-    sheets_of: Callable[[Path], list[Sheet]] = read_sheets,
+    paths: Iterable[Path], sheets_of: Callable[[Path], list[Sheet]], *, files: Iterable[str]
 ) -> WorkbookReading:
     """Read every workbook of a folder; nothing that is wrong in one raises.
 
     Parameters
     ----------
+    paths
+        The workbooks and text tables.
     files
         Names of the trace files that the rows may be of.
-    paths
-        The workbooks and text tables; None: those whose endings say so.
     """
     names = FileNames(files)
     tables: list[SheetTable] = []
     stated: list[ConditionSheet] = []
     problems: list[Problem] = []
-    in_order = sorted(_workbook_paths(folder) if paths is None else paths, key=_rank)
+    in_order = sorted(paths, key=_rank)
     for path in in_order:
         book = read_book(path, names, sheets_of=sheets_of)
         tables += book.tables
@@ -108,18 +104,6 @@ def merge_rows(rows: Iterable[SheetRow]) -> tuple[SheetRow, tuple[Problem, ...]]
             if extra.setdefault(header, text) != text:
                 extra[f"{header} ({row.book}, {row.place})"] = text
     return replace(first, entries=entries, extra=extra), tuple(problems)
-
-
-def _workbook_paths(folder: Path) -> list[Path]:
-    """Return the workbooks of a folder; lock and hidden files left out."""
-    return [
-        path
-        for path in folder.iterdir()
-        if path.suffix.casefold() in ENDINGS
-        and not path.name.startswith(("~$", "."))
-        and path.name.casefold() != TRUTH
-        and path.is_file()
-    ]
 
 
 def _rank(path: Path) -> tuple[int, int, str]:

@@ -107,11 +107,3 @@ def _unit_behind(number_format: str) -> str:
     behind = _BEHIND_NUMBER.search(number_format.split(";")[0])
     unit = _FORMAT_SIGNS.sub("", behind[1]).strip() if behind else ""
     return unit if is_unit(unit) else ""
-
-
-def column_number(letters: str) -> int:
-    """Return the number of a column, 1 for ``"A"``."""
-    number = 0
-    for letter in letters:
-        number = 26 * number + ord(letter) - ord("A") + 1
-    return number

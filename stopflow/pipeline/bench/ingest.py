@@ -45,15 +45,6 @@ Work = Callable[[Path, Path, int], Rates]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabSize:
-    """Size of the lab that is ingested: experiments, shots of each, points of a trace."""
-
-    folders: int = 45
-    traces: tuple[int, int] = (15, 45)
-    points: int = 15_001
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What a case took: processor and wall time in s, peak of memory in bytes; and its errors.
 
@@ -68,16 +59,14 @@ class Cost:
 
 
 def bench_ingest(
-    *,
-    size: LabSize | None = None,
-    workers: int = 0,
-    rounds: int = 3,
-    progress: Progress = silent,
+    spec: LabSpec, *, workers: int, rounds: int, progress: Progress = silent
 ) -> list[dict[str, Any]]:
     """Measure the plain script, the ingest without and with its reports, and the phases.
 
     Parameters
     ----------
+    spec
+        The lab that is simulated and ingested.
     workers
         Processes of the ingest; 0: one a core.
 
@@ -92,8 +81,6 @@ def bench_ingest(
     """
     with TemporaryDirectory(prefix="stopflow-bench-") as made:
         lab, out = Path(made, "lab"), Path(made, "results")
-        size = size or LabSize()
-        spec = LabSpec(folders=size.folders, traces=size.traces, points=size.points)
         write_lab(lab, spec=spec, seed=0)
         costs: dict[str, list[Cost]] = {case: [] for case in CASES}
         for number in range(rounds):

@@ -80,9 +80,7 @@ DRAGS = (
 )
 
 
-def bench_page(
-    *, points: int = 15_001, steps: int = 100, progress: Progress = silent
-) -> list[dict[str, Any]]:
+def bench_page(*, points: int, steps: int, progress: Progress = silent) -> list[dict[str, Any]]:
     """Drag the start of a fit over a tenth of the plot and time every frame.
 
     Returns

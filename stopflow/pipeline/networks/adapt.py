@@ -1,13 +1,13 @@
 """Models fine-tuned to another lab, or to other images: the command adapt."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stopflow.errors import SettingsError
-from stopflow.learn.adapt import Adapted, adapt_settings
 from stopflow.learn.adapt import adapt_model as adapt_to
+from stopflow.learn.adapt import adapt_settings
 from stopflow.learn.adapt_cost import Cost, adapt_beside_full
 from stopflow.learn.classify.adapt import (
     AdaptedClassifier,
@@ -19,6 +19,7 @@ from stopflow.learn.classify.adapt import (
 from stopflow.learn.classify.saved import is_classifier, load_classifier
 from stopflow.learn.classify.scores import ClassScores
 from stopflow.learn.compare.results import predict_lab, prediction_rows
+from stopflow.learn.evaluate import Metrics
 from stopflow.learn.saved import load_model, save_model
 from stopflow.lowrank import count_parameters
 from stopflow.pipeline.checks import require_seed
@@ -27,7 +28,7 @@ from stopflow.pipeline.lab.ingest import ingest, ingest_settings
 from stopflow.pipeline.networks.classify import load_images
 from stopflow.pipeline.networks.refined import Refined, describe_network, new_place
 from stopflow.pipeline.networks.rows import build_lab_data
-from stopflow.pipeline.networks.train import layer_rows, trace_of
+from stopflow.pipeline.networks.train import trace_of
 from stopflow.pipeline.progress import Progress, silent
 
 IMAGE_COLUMNS = {
@@ -51,6 +52,8 @@ COST_COLUMNS = {
     "processor_s": "CPU s",
     "peak_MB": "peak MB",
 }
+Way = tuple[str, Mapping[str, Any], Mapping[str, float]]
+"""A way of fine-tuning: its name, its scores by part, and what it cost."""
 
 
 def adapt_model(
@@ -74,27 +77,14 @@ def adapt_model(
     place = find_model(model, models)
     usual = f"{place.resolve().name}-{folder.resolve().name}"
     target = new_place(usual if name is None else name, models, place)
+    given = {"epochs": epochs, "learning_rate": learning_rate, "seed": require_seed(seed)}
+    changes = {key: value for key, value in given.items() if value is not None}
     if is_classifier(place):
-        lora, rows = _adapt_to_images(
-            place,
-            target,
-            folder,
-            rank=rank,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            seed=seed,
-            beside_full=beside_full,
-        )
-        return Refined(
-            rows=rows,
-            columns=IMAGE_COLUMNS | (COST_COLUMNS if beside_full else {}),
-            written=(target,),
-            judgement=lora.judgement,
-            use="it lies beside the model it was made from",
+        return _adapt_to_images(
+            place, target, folder, changes=changes, rank=rank, beside_full=beside_full
         )
     loaded = load_model(place)
-    changes = {"epochs": epochs, "learning_rate": learning_rate, "seed": require_seed(seed)}
-    settings = adapt_settings(**{key: item for key, item in changes.items() if item is not None})
+    settings = adapt_settings(**changes)
     with tempfile.TemporaryDirectory(prefix="stopflow-") as scratch:
         dataset = ingest(
             folder, out=Path(scratch) / "ingested", settings=ingest_settings(), progress=progress
@@ -103,7 +93,8 @@ def adapt_model(
         trace = trace_of(dataset)
         if beside_full:
             found, costs = adapt_beside_full(loaded, lab, settings, rank=rank, trace=trace)
-            rows = _cost_rows(found, costs)
+            ways = [(one.way, one.metrics, _cost(one, one.peak_bytes)) for one in costs]
+            rows = _rows(found.before, ways, Metrics.to_dict)
         else:
             found = adapt_to(loaded, lab, settings, rank=rank, trace=trace, progress=progress)
             rows = found.rows()
@@ -129,101 +120,70 @@ def adapt_model(
     )
 
 
-def _cost_rows(found: Adapted, costs: Sequence[Cost]) -> list[dict[str, Any]]:
-    """Return the errors before, and those after each way with its cost, part by part."""
-    return [
-        row
-        for part in found.before
-        for row in (
-            {"model": "before", "part": part, **found.before[part].to_dict()},
-            *(
-                {
-                    "model": cost.way,
-                    "part": part,
-                    **cost.metrics[part].to_dict(),
-                    "learning_rate": cost.learning_rate,
-                    "trained_parameters": cost.trained_parameters,
-                    "processor_s": cost.processor_s,
-                    "peak_MB": cost.peak_bytes / 1e6,
-                }
-                for cost in costs
-            ),
-        )
-    ]
-
-
 def _adapt_to_images(
     place: Path,
     target: Path,
     folder: Path,
     *,
+    changes: Mapping[str, Any],
     rank: int,
-    epochs: int | None,
-    learning_rate: float | None,
-    seed: int,
     beside_full: bool,
-) -> tuple[AdaptedClassifier, list[dict[str, Any]]]:
-    """Fine-tune the classifier in `place` to the IDX files of `folder`; save it in `target`.
-
-    Returns
-    -------
-    adapted, rows
-        What LoRA made, and the rows of the table; with `beside_full` those of full fine-tuning and
-        the cost of both as well.
-    """
+) -> Refined:
+    """Fine-tune the classifier in `place` to the IDX files of `folder`; save it in `target`."""
     if not folder.is_dir():
         raise SettingsError("FOLDER", str(folder), valid="a folder of IDX files")
     classifier, data = load_classifier(place), load_images(folder)
-    changes = {"epochs": epochs, "learning_rate": learning_rate, "seed": require_seed(seed)}
-    settings = image_settings(data, **{k: v for k, v in changes.items() if v is not None})
+    settings = image_settings(data, **changes)
     lora = adapt_classifier(classifier, data, settings, rank=rank)
-    made: list[tuple[str, AdaptedClassifier, float]] = []
+    ways: list[Way] = [("after", lora.after, {})]
     if beside_full:
         peak = peak_of_adapting(classifier, data, settings, rank=rank)
-        made.append(("LoRA", lora, peak))
         full_peak = peak_of_adapting(classifier, data, settings, rank=None)
-        made.append(("in full", train_all(classifier, data, settings), full_peak))
-    rows = _image_rows(lora, made)
+        full = train_all(classifier, data, settings)
+        ways = [
+            ("LoRA", lora.after, _cost(lora, peak)),
+            ("in full", full.after, _cost(full, full_peak)),
+        ]
+    rows = _rows(lora.before, ways, _image_scores)
+    network = lora.model.network
     save_model(
         target,
         lora.model,
         metrics={
             "task": "classification",
-            "parameters": count_parameters(lora.model.network),
-            "layers": layer_rows(lora.model.network),
-            "table": rows,
+            **describe_network(network, count_parameters(network), table=rows),
             **{part: scores.to_dict() for part, scores in lora.after.items()},
         },
         history=lora.history,
     )
-    return lora, rows
+    return Refined(
+        rows=rows,
+        columns=IMAGE_COLUMNS | (COST_COLUMNS if beside_full else {}),
+        written=(target,),
+        judgement=lora.judgement,
+        use="it lies beside the model it was made from",
+    )
 
 
-def _image_rows(
-    lora: AdaptedClassifier, made: Sequence[tuple[str, AdaptedClassifier, float]]
+def _rows(
+    before: Mapping[str, Any], ways: Sequence[Way], describe: Callable[[Any], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    rows = []
-    for part in lora.before:
-        rows.append(_image_row("before", part, lora.before))
-        if not made:
-            rows.append(_image_row("after", part, lora.after))
-        for way, adapted, peak_bytes in made:
-            cost = {
-                "learning_rate": adapted.learning_rate,
-                "trained_parameters": adapted.trained_parameters,
-                "processor_s": adapted.processor_s,
-                "peak_MB": peak_bytes / 1e6,
-            }
-            rows.append({**_image_row(way, part, adapted.after), **cost})
-    return rows
+    """Return the scores before, and those after each way with its cost, part by part."""
+    return [
+        {"model": name, "part": part, **describe(scores[part]), **cost}
+        for part in before
+        for name, scores, cost in (("before", before, {}), *ways)
+    ]
 
 
-def _image_row(model: str, part: str, scores: Mapping[str, ClassScores]) -> dict[str, Any]:
-    found = scores[part]
+def _cost(measured: Cost | AdaptedClassifier, peak_bytes: float) -> dict[str, float]:
     return {
-        "model": model,
-        "part": part,
-        "n": found.n,
-        "accuracy": found.accuracy,
-        "macro_f1": found.macro_f1,
+        "learning_rate": measured.learning_rate,
+        "trained_parameters": measured.trained_parameters,
+        "processor_s": measured.processor_s,
+        "peak_MB": peak_bytes / 1e6,
     }
+
+
+def _image_scores(found: ClassScores) -> dict[str, Any]:
+    return {"n": found.n, "accuracy": found.accuracy, "macro_f1": found.macro_f1}

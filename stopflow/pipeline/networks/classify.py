@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pandas as pd
+
 from stopflow import __version__
 from stopflow.config import build_settings
 from stopflow.errors import SettingsError
@@ -23,6 +25,7 @@ from stopflow.learn.saved import require_model_place, save_model
 from stopflow.learn.settings import TrainSettings
 from stopflow.pipeline.checks import require_name, require_reports, require_seed
 from stopflow.pipeline.networks.train import TrainedRun, compose_values, default_name, layer_rows
+from stopflow.report.data import ModelReportData
 
 PARTS: Final = ("test", "validation", "train")
 
@@ -104,17 +107,24 @@ def train_images(
             resume=resume,
             on_epoch=lambda row: on_line(say_epoch(row, settings.epochs)),
         )
+    provenance = {
+        "version": __version__,
+        "settings": settings.to_record(),
+        "seed": settings.seed,
+    }
     metrics = {
         **class_metrics(trained, data),
         "data": data.name,
         "layers": layer_rows(trained.model.network),
         "peak_memory_bytes": peak.bytes,
-        "provenance": {
-            "version": __version__,
-            "settings": settings.to_record(),
-            "seed": settings.seed,
-        },
+        "provenance": provenance,
     }
+    shown = ModelReportData(
+        name=name,
+        metrics=metrics,
+        history=pd.DataFrame(list(trained.history)),
+        provenance=provenance,
+    )
     place = models / name
     save_model(place, trained.model, metrics=metrics, history=trained.history)
     checkpoint.unlink(missing_ok=True)
@@ -122,10 +132,10 @@ def train_images(
         gathered = switch.files(reports, lab=None, common=True)
         drawn = None if figures is None else switch.files(figures, lab=None, common=True)
         written = [gathered / f"{name}{ending}" for ending in (".pdf", ".html")]
-        write_classifier_pdf(name, metrics, trained.history, written[0], paper=paper)
-        write_classifier_page(name, metrics, trained.history, written[1])
+        write_classifier_pdf(shown, written[0], paper=paper)
+        write_classifier_page(shown, written[1])
         if drawn is not None:
-            written += write_classifier_figures(name, trained.history, drawn)
+            written += write_classifier_figures(shown, drawn)
     return TrainedClassifier(
         name=name,
         metrics=metrics,

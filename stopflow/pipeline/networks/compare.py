@@ -30,8 +30,7 @@ from stopflow.pipeline.networks.rows import build_lab_data
 from stopflow.pipeline.networks.train import model_provenance, trace_of
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.data import ModelReportData
-from stopflow.report.models.formats import say_percent
-from stopflow.report.paper.rounding import format_digits, format_pm
+from stopflow.report.paper.rounding import format_digits, format_percent, format_pm
 from stopflow.report.tables.tables import write_csv
 from stopflow.store import Dataset, load_dataset
 from stopflow.trace import FloatArray
@@ -64,7 +63,7 @@ class Compared:
             (
                 row["layer"],
                 format_pm(row["mae_per_s"], row["mae_sd_per_s"]),
-                say_percent(row["median_relative_error"]),
+                format_percent(row["median_relative_error"]),
                 format_pm(row["ratio_to_fit"], row["ratio_to_fit_sd"]),
                 *([format_pm(row[_PAIRED], row[f"{_PAIRED}_se"])] if _PAIRED in row else []),
                 str(row["parameters"] or ""),

@@ -21,8 +21,7 @@ from stopflow.pipeline.lab.ingest import ingest, ingest_settings
 from stopflow.pipeline.lab.summarise import summarise
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.kinetics.summary import count_things
-from stopflow.report.models.formats import say_percent
-from stopflow.report.paper.rounding import format_pm_groups
+from stopflow.report.paper.rounding import format_percent, format_pm_groups
 from stopflow.report.tables.tables import write_csv, write_table_xlsx
 from stopflow.store import Dataset
 
@@ -104,7 +103,7 @@ class Predicted:
         parts = [f"{int(known.sum())} of {shots} predicted by {self.model}"]
         if both.any():
             difference = self.frame.loc[both, "relative_difference"].abs().median()
-            parts.append(f"median difference to the fit {say_percent(difference)}")
+            parts.append(f"median difference to the fit {format_percent(difference)}")
         parts.append(f"{int((self.frame['doubt'] != '').sum())} with warnings")
         return "; ".join(parts)
 

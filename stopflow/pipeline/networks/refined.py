@@ -18,12 +18,11 @@ from stopflow.learn.split import Split
 from stopflow.lowrank import Network
 from stopflow.pipeline.checks import require_name
 from stopflow.pipeline.networks.train import layer_rows
-from stopflow.report.models.formats import say_percent
-from stopflow.report.paper.rounding import format_digits
+from stopflow.report.paper.rounding import format_digits, format_percent
 
 WAYS_TO_WRITE: Final[Mapping[str, Callable[[float], str]]] = {
-    "median_relative_error": say_percent,
-    "p95_relative_error": say_percent,
+    "median_relative_error": format_percent,
+    "p95_relative_error": format_percent,
     "learning_rate": "{:g}".format,
 }
 """Columns of numbers that are not written to three digits."""

@@ -22,8 +22,7 @@ from stopflow.pipeline.model_reports import write_model_report
 from stopflow.pipeline.networks.layer_files import parse_layers
 from stopflow.pipeline.networks.rows import build_lab_data
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.report.models.formats import say_percent
-from stopflow.report.paper.rounding import format_digits
+from stopflow.report.paper.rounding import format_digits, format_percent
 from stopflow.store import Dataset, load_dataset
 
 
@@ -230,7 +229,7 @@ def _metric_row(label: str, found: dict[str, Any] | None) -> Sequence[str]:
     return (
         label,
         format_digits(found["mae_per_s"], 3),
-        say_percent(found["median_relative_error"]),
-        say_percent(found["p95_relative_error"]),
+        format_percent(found["median_relative_error"]),
+        format_percent(found["p95_relative_error"]),
         str(found["n"]),
     )

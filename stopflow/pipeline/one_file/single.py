@@ -9,7 +9,7 @@ from typing import Any
 from stopflow.errors import SettingsError
 from stopflow.io.channels import choose_channels, parse_channel, usual_channels
 from stopflow.io.readers.reading import read_push
-from stopflow.io.text import shown_name
+from stopflow.io.text import file_part, shown_name
 from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.kinetics.plan import Plan, plan_recording
 from stopflow.pipeline.checks import (
@@ -19,8 +19,7 @@ from stopflow.pipeline.checks import (
 )
 from stopflow.pipeline.one_file.decide import decided_window, decision_of
 from stopflow.pipeline.one_file.fitted import FittedTrace, drawn_data, fit_shot
-from stopflow.report.models.formats import say_percent
-from stopflow.report.paper.rounding import format_pm, format_time
+from stopflow.report.paper.rounding import format_percent, format_pm, format_time
 from stopflow.trace import Conditions, Recording, Shot
 
 
@@ -48,7 +47,7 @@ class PlannedFile:
                 format_time(way.window_s),
                 str(way.points),
                 format_time(way.interval_s),
-                say_percent(way.relative_error),
+                format_percent(way.relative_error),
                 str(way.shots),
             )
             for way in self.plan.recordings
@@ -195,15 +194,10 @@ def fresh_picture(fitted: FittedTrace) -> Path:
     book, _, label = str(row["file"]).partition("[")
     parts = [row["experiment"], PurePath(book).stem, label.removesuffix("]")]
     parts += [f"channel-{row['channel']}"] if row["channel"] > 1 else []
-    base = "-".join(_plain(part) for part in map(str, parts) if part)
+    base = "-".join(file_part(part, 60) for part in map(str, parts) if part)
     names = chain([base], (f"{base}-{number}" for number in count(2)))
     pictures = (Path(f"{name}.png") for name in names)
     return next(path for path in pictures if not path.exists() or picture_source(path) == source)
-
-
-def _plain(name: str) -> str:
-    """Return a part of a file name that every system takes."""
-    return "".join("-" if char in '/\\:*?"<>|' else char for char in name)[:60]
 
 
 def _source(fitted: FittedTrace) -> str:

@@ -148,13 +148,18 @@ def reproduce(
             if row.cost and not quick and (row.name, name) in chosen
         }
     drawn = [
-        _drawn(row, name, found[row.name, name], chosen[row.name, name])
+        ReproducedVariant(
+            row=row,
+            variant=name,
+            settings=describe_variant(chosen[row.name, name]),
+            runs=tuple(found[row.name, name]),
+        )
         for row in rows
         for name in row.variants
         if (row.name, name) in found
     ]
     table = [
-        summarise(variant, peak_bytes=peaks.get((variant.row, variant.variant), float("nan")))
+        summarise(variant, peak_bytes=peaks.get((variant.row.name, variant.variant), float("nan")))
         for variant in drawn
     ]
     if not table:
@@ -219,11 +224,11 @@ def summarise(variant: ReproducedVariant, *, peak_bytes: float = float("nan")) -
     test = [scale * row[f"test_{measure}"] for row in at]
     epochs = [len(run.history) for run in runs]
     return {
-        "row": variant.row,
-        "title": variant.title,
+        "row": variant.row.name,
+        "title": variant.row.title,
         "variant": variant.variant,
         "measure": measure,
-        "published": published_figure(variant.published),
+        "published": published_figure(variant.row.published),
         "test": mean(test),
         "test_sd": float(np.std(test, ddof=1)) if len(test) > 1 else float("nan"),
         "train": mean([scale * row[f"train_{measure}"] for row in at]),
@@ -249,20 +254,6 @@ def summarise(variant: ReproducedVariant, *, peak_bytes: float = float("nan")) -
         "accuracy_before": mean([100 * run.accuracy_before for run in runs]),
         "diverged": sum(run.status == "diverged" for run in runs),
     }
-
-
-def _drawn(row: Row, name: str, runs: Sequence[VariantRun], chosen: Trainable) -> ReproducedVariant:
-    return ReproducedVariant(
-        row=row.name,
-        title=row.title,
-        table=row.table,
-        source=row.source,
-        differs=row.differs,
-        variant=name,
-        published=row.published,
-        settings=describe_variant(chosen),
-        runs=tuple(runs),
-    )
 
 
 def _figure(value: float) -> str:

@@ -35,6 +35,7 @@ from stopflow.learn.published.runs import Truncated
 from stopflow.learn.published.tuning import Tuned
 from stopflow.learn.settings import TrainSettings
 from stopflow.pipeline.networks.layer_files import parse_layers
+from stopflow.report.models.reproduction import PublishedRow
 
 VARIANTS: Final = ("as_published", "sound", "best")
 Trainable = TrainSettings | AsPublished | Truncated
@@ -49,17 +50,13 @@ ROW_KEYS: Final = ("name", "title", "published", "differs", *VARIANTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A published row.
+class Row(PublishedRow):
+    """A published row, and what is trained for it.
 
     Attributes
     ----------
-    name
-        ``TABLE/ROW``.
     data
         ``"images"`` or ``"shots"``.
-    published
-        The source's figures, accuracies in %.
     variants
         What is trained: settings of our loop, or of the published implementation.
     yardstick
@@ -68,13 +65,7 @@ class Row:
         Whether peak memory is measured.
     """
 
-    name: str
-    title: str
-    table: str
-    source: str
     data: str
-    published: Mapping[str, Any]
-    differs: str
     variants: Mapping[str, Variant]
     yardstick: str = ""
     cost: bool = False

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stopflow.io.locks import is_partial
+from stopflow.io.survey import identity_of
 
 QUIET_S = 0.25
 """A file that has not changed for so long is not being written."""
@@ -54,8 +55,8 @@ def take_signature(root: Path) -> Signature:
     found: dict[Path, Stamp] = {}
     walked: set[tuple[int, int]] = set()
     for folder, below, names in os.walk(root, followlinks=True):
-        place = _identity(Path(folder))
-        if place is None or place in walked:
+        place = identity_of(Path(folder))
+        if place in walked:
             below.clear()
             continue
         walked.add(place)
@@ -64,14 +65,6 @@ def take_signature(root: Path) -> Signature:
             if stamp is not None:
                 found[path] = stamp
     return found
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def take_stamp(path: Path) -> Stamp | None:

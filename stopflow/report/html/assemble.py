@@ -8,11 +8,11 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-_IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
+_IMPORT = re.compile(r'^import\b[^;]* from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)\b)", re.MULTILINE)
 _NAME = re.compile(r"^(?:async )?(?:function\*?|class|const|let) (\w+)", re.MULTILINE)
 _PLACE = re.compile(r"%%(\w+)%%")
@@ -28,7 +28,7 @@ _ESCAPES = {
 
 def assemble_page(
     template: str,
-    modules: Sequence[str],
+    script: str,
     payload: Mapping[str, Any],
     *,
     live: bool = False,
@@ -40,8 +40,8 @@ def assemble_page(
     ----------
     template
         Name of the template.
-    modules
-        Modules of `js/` in the order in which they need each other.
+    script
+        Module of `js/` that begins; those that it imports come with it.
     payload
         What the scripts show; finite numbers, texts and lists of them.
     live
@@ -54,12 +54,12 @@ def assemble_page(
     ValueError
         Two modules define the same name.
     """
-    script, style = _bundle(modules), _read("page.css")
+    bundle, style = _bundle(script), _read("page.css")
     parts = {
-        "policy": _policy(script, style, live=live),
+        "policy": _policy(bundle, style, live=live),
         "style": style,
         "payload": script_json(payload),
-        "script": script,
+        "script": bundle,
         **(further or {}),
     }
     return _PLACE.sub(lambda found: parts[found[1]], _read(template))
@@ -71,18 +71,28 @@ def script_json(value: Any) -> str:
     return re.sub("[<>&\u2028\u2029]", lambda found: _ESCAPES[found[0]], text)
 
 
-def _bundle(modules: Sequence[str]) -> str:
-    """Put modules into one, in order: imports go, and so do the words ``export``."""
+def _bundle(script: str) -> str:
+    """Put a module and all that it needs into one; imports go, and so do the words ``export``."""
     owners: dict[str, str] = {}
-    texts = []
-    for module in modules:
-        text = _EXPORT.sub("", _IMPORT.sub("", _read(f"js/{module}.js")))
+    texts, modules = [], dict[str, str]()
+    _gather(script, modules)
+    for module, whole in modules.items():
+        text = _EXPORT.sub("", _IMPORT.sub("", whole))
         for name in _NAME.findall(text):
             if name in owners:
                 raise ValueError(f"{module}.js and {owners[name]}.js both define {name}")
             owners[name] = module
         texts.append(f"// {module}.js\n{text.strip()}\n")
     return "\n".join(texts)
+
+
+def _gather(module: str, found: dict[str, str]) -> None:
+    """Add the text of a module to those found, behind those of all that it imports."""
+    if module not in found:
+        text = _read(f"js/{module}.js")
+        for needed in _IMPORT.findall(text):
+            _gather(needed, found)
+        found[module] = text
 
 
 def _policy(script: str, style: str, *, live: bool) -> str:

@@ -4,21 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stopflow.report.html.assemble import assemble_page
-
-DOCUMENT_MODULES = (
-    "decisions",
-    "format",
-    "element",
-    "scale",
-    "paint",
-    "plot",
-    "tip",
-    "key",
-    "table",
-    "figure",
-    "printing",
-    "document",
-)
+from stopflow.report.html.parts import table
+from stopflow.report.models.tables import ModelTable
 
 
 def build_document(
@@ -26,9 +13,9 @@ def build_document(
     *,
     about: str,
     answers: Sequence[tuple[str, str]],
-    tables: Sequence[Mapping[str, Any]],
+    tables: Sequence[ModelTable],
     plots: Sequence[Mapping[str, Any]],
-    closing: Sequence[Mapping[str, Any]],
+    closing: Sequence[ModelTable],
 ) -> str:
     """Build the text of a page.
 
@@ -39,7 +26,7 @@ def build_document(
     answers
         What is asked and what the report says to it.
     tables, closing
-        As `stopflow.report.html.parts.table` gives them, before and after the plots.
+        Before and after the plots; one without rows is left out.
     plots
         As `stopflow.report.html.parts.plot` gives them.
     """
@@ -47,8 +34,8 @@ def build_document(
         "title": title,
         "about": about,
         "answers": [list(pair) for pair in answers],
-        "tables": list(tables),
+        "tables": [table(shown) for shown in tables if shown.rows],
         "plots": list(plots),
-        "closing": list(closing),
+        "closing": [table(shown) for shown in closing if shown.rows],
     }
-    return assemble_page("document.html", DOCUMENT_MODULES, payload)
+    return assemble_page("document.html", "document", payload)

@@ -11,54 +11,6 @@ from stopflow.report.html.numbers import build_payload
 from stopflow.report.html.traces import pack_traces
 from stopflow.report.kept import Parts
 
-MODULES = (
-    "algebra",
-    "distributions",
-    "shapes",
-    "laws",
-    "window",
-    "problem",
-    "search",
-    "refine",
-    "interval",
-    "noise",
-    "rounding",
-    "residuals",
-    "evidence",
-    "quote",
-    "fit",
-    "decode",
-    "lab",
-    "format",
-    "element",
-    "curves",
-    "secondary",
-    "decisions",
-    "zip",
-    "edits",
-    "phases",
-    "refits",
-    "scale",
-    "paint",
-    "plot",
-    "tip",
-    "key",
-    "table",
-    "overview",
-    "secondary_view",
-    "window_handles",
-    "trace_layers",
-    "trace_view",
-    "refit_panel",
-    "live",
-    "followed_folder",
-    "printing",
-    "keyboard_shortcuts",
-    "main",
-)
-"""Modules of `js/` in the order in which they need each other."""
-WAITING_MODULES = ("element", "live", "waiting")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
@@ -121,10 +73,10 @@ def build_page(
     else:
         traces = pack_traces(data, light=light, parts=parts or Parts(data))
         packed = {"grids": "\n".join(traces.grids), "traces": "\n".join(traces.lines)}
-    return assemble_page("template.html", MODULES, payload, live=live is not None, further=packed)
+    return assemble_page("template.html", "main", payload, live=live is not None, further=packed)
 
 
 def build_waiting_page(folder: str, why: str, *, live: Live) -> str:
     """Build the page of a followed folder that holds no results yet."""
     payload = {"live": {"version": live.version, "folder": folder}, "why": why}
-    return assemble_page("waiting.html", WAITING_MODULES, payload, live=True)
+    return assemble_page("waiting.html", "waiting", payload, live=True)

@@ -1,10 +1,12 @@
 """Plots and tables of a report as its page reads them: plain JSON."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from stopflow.report.models.tables import ModelTable
 
 DIGITS = 9
 """Of what a plot shows; tables hold every digit."""
@@ -14,10 +16,6 @@ DASHES = ((), (6, 3), (2, 2), (6, 3, 2, 3), (10, 3, 3, 3))
 INK, MUTED = "--ink", "--muted"
 WIDE = 6.0
 """A curve whose highest value is so many times the lowest is drawn on a logarithmic axis."""
-
-
-Cell = tuple[str, float | str]
-"""What a cell shows, and what its column is sorted by."""
 
 
 def line(x: ArrayLike, y: ArrayLike, *, name: str = "", colour: str = INK, **how: Any) -> dict:
@@ -81,37 +79,30 @@ def plot(
     }
 
 
-def table(
-    name: str,
-    title: str,
-    columns: Sequence[Mapping[str, Any]],
-    rows: Iterable[Sequence[Cell]],
-    *,
-    note: str = "",
-) -> dict[str, Any]:
-    """Return a table that sorts.
-
-    Parameters
-    ----------
-    name
-        Of the CSV file that it is exported as.
-    columns
-        As `column` gives them.
-    rows
-        Of each cell its text and its value.
-    """
-    cells = [[[text, _value(value)] for text, value in row] for row in rows]
-    return {"name": name, "title": title, "columns": list(columns), "rows": cells, "note": note}
-
-
-def column(title: str, unit: str = "", *, number: bool = False) -> dict[str, Any]:
-    """Return the head of a column."""
-    return {"title": title, "unit": unit, "number": number}
-
-
-def says(text: str) -> Cell:
-    """Return a cell that is its own value."""
-    return text, text
+def table(shown: ModelTable) -> dict[str, Any]:
+    """Return a table that sorts; its first column names the rows."""
+    heads = [
+        {
+            "title": head.title,
+            "unit": head.unit.removeprefix("/ "),
+            "number": head.align == "right" and place > 0,
+        }
+        for place, head in enumerate(shown.columns)
+    ]
+    rows = [
+        [
+            [text.removesuffix(f" {head.unit}"), _value(value)]
+            for head, (text, value) in zip(shown.columns, row, strict=True)
+        ]
+        for row in shown.rows
+    ]
+    return {
+        "name": shown.name,
+        "title": shown.title,
+        "columns": heads,
+        "rows": rows,
+        "note": shown.note,
+    }
 
 
 def numbers(values: ArrayLike) -> list[float | None]:

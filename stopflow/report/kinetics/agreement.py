@@ -19,7 +19,7 @@ from stopflow.report.paper.flow import (
 )
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.legend import put_legend_above
-from stopflow.report.paper.rounding import format_digits, format_value
+from stopflow.report.paper.rounding import format_digits, format_percent, format_value
 from stopflow.report.paper.scales import use_log_x
 from stopflow.report.paper.style import INK, MUTED, VERDICT_COLOURS, VERDICT_MARKERS
 
@@ -146,11 +146,14 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
 def describe_difference(found: Difference, other: str, *, one: str) -> str:
     """Say the difference in a sentence; `one` names the other rate where there is a single shot."""
     count = len(found.relative)
+    middle, low, high = (
+        format_percent(share, signed=True) for share in (found.median, found.low, found.high)
+    )
     if count == 1:
-        return f"k of the one shot differs from {one} by {_percent(found.median)}."
+        return f"k of the one shot differs from {one} by {middle}."
     return (
-        f"Compared with {other}, k differs by {_percent(found.median)} at the median of {count} "
-        f"shots; 95 % of them lie between {_percent(found.low)} and {_percent(found.high)}."
+        f"Compared with {other}, k differs by {middle} at the median of {count} shots; 95 % of "
+        f"them lie between {low} and {high}."
     )
 
 
@@ -253,7 +256,7 @@ def _disagreement_blocks(shots: pd.DataFrame) -> list[Block]:
             str(row.file),
             format_value(row.k_per_s, row.k_stderr_per_s),
             format_digits(row.workbook_rate_per_s, 4),
-            _percent(row.relative),
+            format_percent(row.relative, signed=True),
             str(row.verdict),
         )
         for row in listed.itertuples(index=False)
@@ -270,8 +273,3 @@ def _disagreement_blocks(shots: pd.DataFrame) -> list[Block]:
         build_subheading("Largest differences"),
         Grid(columns=columns, rows=rows, size=6.8, name="Largest differences"),
     ]
-
-
-def _percent(fraction: float) -> str:
-    text = f"{format_digits(100 * fraction, 2)} %"
-    return f"+{text}" if fraction > 0 else text

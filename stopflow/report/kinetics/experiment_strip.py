@@ -17,7 +17,7 @@ from stopflow.report.kinetics.experiment_tables import CutLine, ExperimentTables
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.marks import draw_level, draw_lines
 from stopflow.report.paper.scales import use_log_y
-from stopflow.report.paper.style import ACCENT, INK, MUTED, Ruler
+from stopflow.report.paper.style import ACCENT, INK, MUTED, Ruler, shorten_middle
 
 _RATES = (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
 _LABEL_SIZE = 6.8
@@ -162,7 +162,7 @@ def _name_columns(axes: Axes, series: Sequence[Series], ruler: Ruler, *, width_m
     count = len(series)
     step = max(1, int(np.ceil(count / 10)))
     places = list(range(0, count, step))
-    labels = [_short(series[place].label) for place in places]
+    labels = [shorten_middle(series[place].label, 18) for place in places]
     axes.set_xlim(-0.7, count - 0.3)
     axes.xaxis.set_major_locator(FixedLocator(places))
     axes.xaxis.set_major_formatter(FixedFormatter(labels))
@@ -170,7 +170,3 @@ def _name_columns(axes: Axes, series: Sequence[Series], ruler: Ruler, *, width_m
     widest = max(ruler.width_mm(label, _LABEL_SIZE) for label in labels)
     if len(labels) > 1 and widest + 1.0 > room_mm:
         axes.tick_params(axis="x", labelrotation=35)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= 18 else label[:9] + "…" + label[-8:]

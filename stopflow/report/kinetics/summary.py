@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.report.paper.rounding import format_digits, format_time
+from stopflow.report.paper.rounding import format_digits, format_percent, format_time
 
 FEW = 4
 WIDENED_FROM = {col.NOISE_INFLATION: 1.0 + 1e-9, col.START_INFLATION: 1.01}
@@ -137,10 +137,10 @@ def _precision(fitted: pd.DataFrame) -> list[str]:
     relative = _finite(fitted[col.K_STDERR_PER_S] / fitted[col.K_PER_S])
     if not len(relative):
         return []
-    text = f"The standard error of one shot is {_percent(np.median(relative))} of k"
+    text = f"The standard error of one shot is {format_percent(np.median(relative))} of k"
     if len(relative) > 1:
         text += (
-            f" at the median and {_percent(np.quantile(relative, 0.95))} or less for 95 % of "
+            f" at the median and {format_percent(np.quantile(relative, 0.95))} or less for 95 % of "
             "the shots"
         )
     efficiency = _finite(fitted.get(col.EFFICIENCY, pd.Series(dtype=float)))
@@ -252,7 +252,3 @@ def list_widened(shots: pd.DataFrame, cause: str) -> np.ndarray:
 def _finite(values: pd.Series) -> np.ndarray:
     array = np.asarray(values, dtype=float)
     return array[np.isfinite(array)]
-
-
-def _percent(fraction: float) -> str:
-    return f"{format_digits(100 * float(fraction), 2)} %"

@@ -7,6 +7,7 @@ import numpy as np
 from stopflow.mechanism.collocate import FINE
 from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.results import FittedFolder, FittedGroup
+from stopflow.report.kinetics.summary import join_words
 from stopflow.report.paper.rounding import set_numbers
 
 
@@ -26,9 +27,9 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
         labels = "; ".join(group.label for group in fitted)
         sentences.append(f"Shots of different conditions were fitted separately: {labels}.")
     sentences.append(
-        f"{_describe_solution(problem)} The signal was taken as a linear "
-        f"combination of the concentrations of {_words(problem.observed)}, with molar responses "
-        f"{shared} and an offset{' and a linear drift' if problem.detector.drift else ''} of each "
+        f"{_describe_solution(problem)} The signal was taken as a linear combination of the "
+        f"concentrations of {join_words(problem.observed)}, with molar responses {shared} and an "
+        f"offset{' and a linear drift' if problem.detector.drift else ''} of each "
         "shot, which were eliminated by variable projection."
     )
     if problem.constants.reference_K is not None:
@@ -38,7 +39,7 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
         )
     if problem.ageing is not None:
         sentences.append(
-            f"{_words(problem.ageing.species)} were mixed first and aged for the stated delay; "
+            f"{join_words(problem.ageing.species)} were mixed first and aged for the stated delay; "
             "what is present at the second mixing follows from the same rate equations."
         )
     if problem.pre_equilibrated:
@@ -100,10 +101,4 @@ def _describe_responses(problem: Problem) -> str:
     shared = "of each shot" if not detector.shared else "shared by all shots"
     if detector.shared and len(channels) > 1:
         shared = "shared by the shots of a channel"
-    return (
-        f"{shared}, those of {_words(tuple(detector.fixed))} given," if detector.fixed else shared
-    )
-
-
-def _words(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{shared}, those of {join_words(detector.fixed)} given," if detector.fixed else shared

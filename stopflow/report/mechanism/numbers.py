@@ -25,7 +25,6 @@ COLUMNS = (
     "stderr",
     "determined",
 )
-UNITS = {"s^-1": "s⁻¹", "M^-1 s^-1": "M⁻¹ s⁻¹"}
 
 
 def format_constant(item: Interval) -> tuple[str, str, str]:

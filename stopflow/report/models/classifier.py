@@ -1,6 +1,6 @@
 """The report of a classifier: its scores, its curves, what it takes for what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stopflow.io.csv_files import csv_text
+from stopflow.report.data import ModelReportData
 from stopflow.report.kinetics.closing import build_provenance_blocks
-from stopflow.report.kinetics.summary import count_things
 from stopflow.report.models.figures import (
     count_epochs,
     draw_ranks,
@@ -19,9 +19,10 @@ from stopflow.report.models.figures import (
     stability_columns,
 )
 from stopflow.report.models.formats import say_count, say_seconds
-from stopflow.report.models.numbers import changing_ranks, metric, name_layers
+from stopflow.report.models.numbers import changing_ranks, describe_model, metric
 from stopflow.report.models.report import build_layer_blocks
 from stopflow.report.models.spectra import build_spectra_blocks
+from stopflow.report.models.tables import ModelTable, count_cell, word_cell
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
@@ -32,7 +33,7 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.front import build_cells, build_title
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.grid import Column
 from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING
 from stopflow.report.paper.style import CATEGORY_COLOURS
@@ -44,57 +45,45 @@ PARTS = {
 }
 
 
-def write_classifier_pdf(
-    name: str,
-    metrics: Mapping[str, Any],
-    history: Sequence[Mapping[str, float]],
-    path: Path,
-    *,
-    paper: str = "a4",
-) -> None:
+def write_classifier_pdf(model: ModelReportData, path: Path, *, paper: str = "a4") -> None:
     """Write the report of one classifier, as `write_pdf`."""
-    table = pd.DataFrame(list(history))
-    provenance = metrics.get("provenance", {})
     blocks: list[Block] = [
-        *_front_blocks(name, metrics),
+        *_front_blocks(model),
         build_heading("How good are its classes?"),
-        _score_grid(metrics),
-        *_confusion_blocks(metrics),
-        *_learning_blocks(table),
-        *build_layer_blocks(metrics),
-        *build_provenance_blocks(provenance, names=[name]),
+        score_table(model.metrics).grid(),
+        *_confusion_blocks(model.metrics),
+        *_learning_blocks(model.history),
+        *build_layer_blocks(model.metrics),
+        *build_provenance_blocks(model.provenance, names=[model.name]),
     ]
     write_pdf(
         blocks,
         path,
         paper=paper,
-        section=name,
-        title=f"Model {name}",
+        section=model.name,
+        title=f"Model {model.name}",
         subject="Classes of images",
-        provenance=provenance,
+        provenance=model.provenance,
         attachments={
-            "history.csv": csv_text(table).encode(),
-            "results.json": json_bytes({"metrics": dict(metrics)}),
+            "history.csv": csv_text(model.history).encode(),
+            "results.json": json_bytes({"metrics": dict(model.metrics)}),
         },
     )
 
 
-def write_classifier_figures(
-    name: str, history: Sequence[Mapping[str, float]], folder: Path
-) -> list[Path]:
+def write_classifier_figures(model: ModelReportData, folder: Path) -> list[Path]:
     """Write every figure of the report, as `paper.figure_files.write_figures`."""
-    return write_figures(_learning_blocks(pd.DataFrame(list(history))), folder, prefix=name)
+    return write_figures(_learning_blocks(model.history), folder, prefix=model.name)
 
 
 def _learning_blocks(history: pd.DataFrame) -> list[Block]:
     return [build_heading("How it learnt"), *_curve_blocks(history), *build_spectra_blocks(history)]
 
 
-def _front_blocks(name: str, metrics: Mapping[str, Any]) -> list[Block]:
-    described = [name_layers(metrics.get("layers", ())), str(metrics.get("data", ""))]
-    described += [count_things(int(metrics["epochs"]), "epoch"), f"seed {metrics['seed']}"]
+def _front_blocks(model: ModelReportData) -> list[Block]:
+    metrics = model.metrics
     return [
-        *build_title(f"Model {name}", " · ".join(filter(None, described))),
+        *build_title(f"Model {model.name}", describe_model(metrics)),
         build_cells(
             (
                 (say_score(metric(metrics, "test", "accuracy")), "test accuracy"),
@@ -112,41 +101,47 @@ def say_score(share: float) -> str:
     return f"{100 * share:.2f} %" if np.isfinite(share) else MISSING
 
 
-def _score_grid(metrics: Mapping[str, Any]) -> Grid:
-    rows = tuple(
+def score_table(metrics: Mapping[str, Any]) -> ModelTable:
+    """Set the scores on the images of each part as a table."""
+    rows = [
         (
-            words,
-            say_count(metric(metrics, part, "n")),
-            say_score(metric(metrics, part, "accuracy")),
-            say_score(metric(metrics, part, "macro_f1")),
+            word_cell(words),
+            count_cell(metric(metrics, part, "n")),
+            *(
+                (say_score(share), 100 * share)
+                for share in (metric(metrics, part, name) for name in ("accuracy", "macro_f1"))
+            ),
         )
         for part, words in PARTS.items()
         if part in metrics
+    ]
+    columns = (Column(title="On"), *map(_number, ("Images", "Accuracy", "Macro F1")))
+    return ModelTable(name="scores", title="How good are its classes?", columns=columns, rows=rows)
+
+
+def confusion_table(metrics: Mapping[str, Any]) -> ModelTable:
+    """Set what is taken for what as a table."""
+    counts = metrics["test"]["confusion"]
+    return ModelTable(
+        name="confusion",
+        title="What is taken for what, test images",
+        columns=(Column(title="Actual"), *map(_number, range(len(counts)))),
+        rows=[
+            (word_cell(str(actual)), *((str(n) if n else "·", float(n)) for n in row))
+            for actual, row in enumerate(counts)
+        ],
+        note="Rows: the actual class; columns: the predicted one.",
     )
-    columns = (
-        Column(title="On"),
-        Column(title="Images", align="right"),
-        Column(title="Accuracy", align="right"),
-        Column(title="Macro F1", align="right"),
-    )
-    return Grid(columns=columns, rows=rows, size=6.9)
+
+
+def _number(title: object) -> Column:
+    return Column(title=str(title), align="right")
 
 
 def _confusion_blocks(metrics: Mapping[str, Any]) -> list[Block]:
-    counts = metrics["test"]["confusion"]
-    columns = (
-        Column(title="Actual"),
-        *(Column(title=str(place), align="right") for place in range(len(counts))),
-    )
-    rows = tuple(
-        (str(actual), *(str(count) if count else "·" for count in row))
-        for actual, row in enumerate(counts)
-    )
-    return [
-        build_heading("Confusion matrix, test images"),
-        Grid(columns=columns, rows=rows, size=6.6),
-        build_note("Rows: the actual class; columns: the predicted one."),
-    ]
+    table = confusion_table(metrics)
+    heading = build_heading("Confusion matrix, test images")
+    return [heading, table.grid(size=6.6), build_note(table.note)]
 
 
 def _curve_blocks(history: pd.DataFrame) -> list[Block]:

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from stopflow import column_names as col
 from stopflow.io.csv_files import csv_text
 from stopflow.report.data import ModelReportData
 from stopflow.report.kinetics.closing import build_provenance_blocks
 from stopflow.report.models.comparison_figures import draw_bias, draw_runs
 from stopflow.report.models.comparison_numbers import build_comparison, list_bias, state_best
-from stopflow.report.models.comparison_table import table_columns, table_note
+from stopflow.report.models.comparison_table import comparison_table
 from stopflow.report.models.figures import draw_learning, draw_predictions
 from stopflow.report.models.numbers import count_runs, split_points
 from stopflow.report.models.report import attach_model
@@ -28,27 +26,27 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.front import build_title
-from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import write_pdf
 
 
 def write_compare_pdf(models: Sequence[ModelReportData], path: Path, *, paper: str = "a4") -> None:
     """Write the comparison of models, in the order of the table, as `write_pdf`."""
-    table = build_comparison(models)
+    compared = build_comparison(models)
+    table = comparison_table(compared)
     names = ", ".join(model.name for model in models)
     provenance = models[0].provenance if models else {}
     blocks: list[Block] = [
         *build_title("Comparison of networks", names),
-        Paragraph(text=state_best(table)),
-        comparison_grid(table),
-        build_note(table_note(table)),
+        Paragraph(text=state_best(compared)),
+        table.grid(size=6.6, after_mm=1.5),
+        build_note(table.note),
         *_result_blocks(models),
         *build_provenance_blocks(
             provenance, names=[name for m in models for name in m.predictions[col.EXPERIMENT]]
         ),
     ]
-    attachments = {"comparison.csv": csv_text(table).encode()}
+    attachments = {"comparison.csv": csv_text(compared).encode()}
     for model in models:
         attachments |= attach_model(model, prefix=f"{Path(model.name).name}-")
     write_pdf(
@@ -136,20 +134,6 @@ def _learning_note(models: Sequence[ModelReportData]) -> str:
     return (
         "Bold: test, median over all runs; shaded: the middle half of the runs; thin: training, "
         "median."
-    )
-
-
-def comparison_grid(table: pd.DataFrame) -> Grid:
-    """Set the comparison as a table."""
-    columns = table_columns(table)
-    return Grid(
-        columns=tuple(
-            Column(title=item.title, unit=item.unit, align="right" if item.number else "left")
-            for item in columns
-        ),
-        rows=tuple(tuple(item.text(row) for item in columns) for row in table.to_dict("records")),
-        size=6.6,
-        after_mm=1.5,
     )
 
 

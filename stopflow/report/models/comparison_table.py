@@ -9,6 +9,8 @@ import pandas as pd
 
 from stopflow.report.models.formats import say_count
 from stopflow.report.models.numbers import KEPT_STATE
+from stopflow.report.models.tables import ModelTable
+from stopflow.report.paper.grid import Column
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits, format_pm
 
 Row = Mapping[Any, Any]
@@ -26,15 +28,11 @@ class ComparedColumn:
         What is printed of a row; `MISSING` or "" where the model has nothing there.
     value
         What the column is sorted by.
-    number
-        The column holds numbers.
     """
 
-    title: str
-    unit: str = ""
+    head: Column
     text: Callable[[Row], str]
     value: Callable[[Row], float | str]
-    number: bool = True
 
 
 def _number(row: Row, name: str) -> float:
@@ -44,10 +42,9 @@ def _number(row: Row, name: str) -> float:
 
 def _words(title: str, name: str, *, number: bool = False) -> ComparedColumn:
     return ComparedColumn(
-        title=title,
+        head=Column(title=title, align="right" if number else "left"),
         text=lambda row: str(row[name] or MISSING),
         value=lambda row: str(row[name] or ""),
-        number=number,
     )
 
 
@@ -55,8 +52,7 @@ def _digits(
     title: str, name: str, *, unit: str = "", digits: int = 3, factor: float = 1.0
 ) -> ComparedColumn:
     return ComparedColumn(
-        title=title,
-        unit=unit,
+        head=Column(title=title, unit=unit, align="right"),
         text=lambda row: format_digits(factor * _number(row, name), digits),
         value=lambda row: factor * _number(row, name),
     )
@@ -64,8 +60,7 @@ def _digits(
 
 def _spread(title: str, name: str, error: str, *, unit: str) -> ComparedColumn:
     return ComparedColumn(
-        title=title,
-        unit=unit,
+        head=Column(title=title, unit=unit, align="right"),
         text=lambda row: format_pm(_number(row, name), _number(row, error)),
         value=lambda row: _number(row, name),
     )
@@ -76,16 +71,17 @@ def _count(title: str, name: str, *, zero: str = "0") -> ComparedColumn:
         value = _number(row, name)
         return zero if value == 0 else say_count(value)
 
-    return ComparedColumn(title=title, text=text, value=lambda row: _number(row, name))
+    return ComparedColumn(
+        head=Column(title=title, align="right"), text=text, value=lambda row: _number(row, name)
+    )
 
 
 COLUMNS: Final[tuple[ComparedColumn, ...]] = (
     _words("Model", "name"),
     ComparedColumn(
-        title="Layer",
+        head=Column(title="Layer"),
         text=lambda row: str(row["layer"] if row["layer"] != row["name"] else MISSING) or MISSING,
         value=lambda row: str(row["layer"]),
-        number=False,
     ),
     _words("Rank", "rank", number=True),
     _count("Runs", "runs"),
@@ -100,22 +96,29 @@ COLUMNS: Final[tuple[ComparedColumn, ...]] = (
     _count("Epochs", "epochs", zero=MISSING),
     _digits("Time", "seconds", unit="s"),
     ComparedColumn(
-        title="Memory",
-        unit="peak",
+        head=Column(title="Memory", unit="peak", align="right"),
         text=lambda row: format_bytes(_number(row, "peak_memory_bytes") or np.nan),
         value=lambda row: _number(row, "peak_memory_bytes") or np.nan,
     ),
 )
 
 
-def table_columns(table: pd.DataFrame) -> list[ComparedColumn]:
-    """Return the columns that at least one model of `build_comparison` has something in."""
-    rows = table.to_dict("records")
-    return [
+def comparison_table(compared: pd.DataFrame) -> ModelTable:
+    """Set `build_comparison` as a table of the columns that at least one model has something in."""
+    records = compared.to_dict("records")
+    columns = [
         column
         for column in COLUMNS
-        if column.title == ALWAYS or any(column.text(row) not in (MISSING, "") for row in rows)
+        if column.head.title == ALWAYS
+        or any(column.text(row) not in (MISSING, "") for row in records)
     ]
+    return ModelTable(
+        name="compared",
+        title="Ways compared",
+        columns=[column.head for column in columns],
+        rows=[[(column.text(row), column.value(row)) for column in columns] for row in records],
+        note=table_note(compared),
+    )
 
 
 def table_note(table: pd.DataFrame) -> str:

@@ -7,7 +7,6 @@ import pandas as pd
 
 from stopflow.report.data import ModelReportData
 from stopflow.report.models.figures import draw_histogram, draw_worst
-from stopflow.report.models.formats import say_percent
 from stopflow.report.models.numbers import list_worst, split_points
 from stopflow.report.paper.flow import (
     Block,
@@ -20,7 +19,7 @@ from stopflow.report.paper.flow import (
 )
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.rounding import format_digits
+from stopflow.report.paper.rounding import format_digits, format_percent
 from stopflow.report.paper.style import printable
 
 _WORST = 6
@@ -63,7 +62,7 @@ def _worst_grid(worst: pd.DataFrame) -> Grid:
             str(row.file),
             format_digits(row.k_actual_per_s, 4),
             format_digits(row.k_predicted_per_s, 4),
-            say_percent(row.k_predicted_per_s / row.k_actual_per_s - 1, signed=True),
+            format_percent(row.k_predicted_per_s / row.k_actual_per_s - 1, signed=True),
         )
         for row in worst.itertuples(index=False)
     )

@@ -10,14 +10,6 @@ def say_rate(value: float) -> str:
     return format_digits(value, 3)
 
 
-def say_percent(fraction: float, *, signed: bool = False) -> str:
-    """Write a share in percent."""
-    if not np.isfinite(fraction):
-        return MISSING
-    text = f"{format_digits(100 * fraction, 2)} %"
-    return f"+{text}" if signed and fraction > 0 else text
-
-
 def say_count(value: float) -> str:
     """Write a whole number in groups of three."""
     return f"{value:,.0f}".replace(",", "\u2009") if np.isfinite(value) else MISSING

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stopflow import column_names as col
 from stopflow.report.data import ModelReportData
+from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.rounding import format_bytes, format_digits
 
 FloatArray = NDArray[np.float64]
@@ -161,6 +162,21 @@ def name_layers(layers: object) -> str:
         ranked = f" (rank {rank})" if isinstance(rank, int) else ""
         names.append(f"{layer.get('type')} {layer.get('outputs')}{ranked}")
     return " – ".join(filter(None, names))
+
+
+def describe_model(metrics: Mapping[str, object]) -> str:
+    """Say in a line what a network is made of and how it was trained, as far as that is known."""
+    epochs = metric(metrics, "epochs")
+    known = [(word, text_metric(metrics, word)) for word in ("features", "seed")]
+    features, seed = (f"{word} {text}" if text else "" for word, text in known)
+    said = [
+        name_layers(metrics.get("layers", ())),
+        text_metric(metrics, "data"),
+        features,
+        count_things(int(epochs), "epoch") if np.isfinite(epochs) else "",
+        seed,
+    ]
+    return " · ".join(filter(None, said))
 
 
 def size_layers(

@@ -1,6 +1,6 @@
 """The model report: how well a network predicts k, how it learnt, where it fails."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from stopflow import column_names as col
 from stopflow.io.csv_files import csv_text
 from stopflow.report.data import ModelReportData
 from stopflow.report.kinetics.closing import build_provenance_blocks
-from stopflow.report.kinetics.summary import count_things
 from stopflow.report.models.failures import build_failure_blocks
 from stopflow.report.models.figures import (
     draw_fit_level,
@@ -21,20 +20,17 @@ from stopflow.report.models.figures import (
     draw_ranks,
     draw_relative_errors,
 )
-from stopflow.report.models.formats import say_count, say_percent, say_rate, say_seconds
+from stopflow.report.models.formats import say_count, say_rate, say_seconds
 from stopflow.report.models.numbers import (
     KEPT_STATE,
-    SCORED,
     advise_fit,
     changing_ranks,
+    describe_model,
     metric,
-    name_layers,
-    score_experiments,
-    size_layers,
     split_points,
-    text_metric,
 )
 from stopflow.report.models.spectra import build_spectra_blocks
+from stopflow.report.models.tables import experiment_table, layer_table, score_table
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
@@ -47,9 +43,8 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.front import build_cells, build_title
-from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.pdf import json_bytes, json_rows, write_pdf
-from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits
+from stopflow.report.paper.rounding import format_bytes, format_percent
 
 
 def write_model_pdf(model: ModelReportData, path: Path, *, paper: str = "a4") -> None:
@@ -96,21 +91,12 @@ def attach_model(model: ModelReportData, *, prefix: str = "") -> dict[str, bytes
 
 
 def _front_blocks(model: ModelReportData) -> list[Block]:
-    described = [name_layers(model.metrics.get("layers", ()))]
-    features = text_metric(model.metrics, "features")
-    described += [f"features {features}"] if features else []
-    epochs = metric(model.metrics, "epochs")
-    described += [count_things(int(epochs), "epoch")] if np.isfinite(epochs) else []
-    seed = text_metric(model.metrics, "seed")
-    described += [f"seed {seed}"] if seed else []
-    return [
-        *build_title(f"Model {model.name}", " · ".join(filter(None, described))),
-        _cells(model.metrics),
-    ]
+    title = build_title(f"Model {model.name}", describe_model(model.metrics))
+    return [*title, _cells(model.metrics)]
 
 
 def _cells(metrics: Mapping[str, object]) -> Picture:
-    median = say_percent(metric(metrics, "test", "median_relative_error"))
+    median = format_percent(metric(metrics, "test", "median_relative_error"))
     return build_cells(
         (
             (say_rate(metric(metrics, "test", "mae_per_s")), "test error (MAE) / s⁻¹"),
@@ -124,7 +110,10 @@ def _cells(metrics: Mapping[str, object]) -> Picture:
 
 def _quality_blocks(model: ModelReportData) -> list[Block]:
     points = split_points(model.predictions)
-    blocks: list[Block] = [build_heading("How good are its rates?"), _score_grid(model.metrics)]
+    blocks: list[Block] = [
+        build_heading("How good are its rates?"),
+        score_table(model.metrics).grid(),
+    ]
     advice = advise_fit(model.metrics)
     if advice:
         blocks.append(Paragraph(text=advice, size=9.0, bold=True))
@@ -143,46 +132,8 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
                 "Right: relative error against k. Grey: training; symbols: test experiments."
             ),
         ]
-    scores = score_experiments(model.predictions)
-    if scores:
-        rows = tuple(
-            (name, str(count), say_rate(mae), say_percent(median), say_percent(bias, signed=True))
-            for name, count, mae, median, bias in scores
-        )
-        columns = (
-            Column(title="Test experiment"),
-            Column(title="Shots", align="right"),
-            Column(title="MAE", unit="s⁻¹", align="right"),
-            Column(title="Median error", align="right"),
-            Column(title="Median bias", align="right"),
-        )
-        blocks.append(Grid(columns=columns, rows=rows, size=6.9))
-    return blocks
-
-
-def _score_grid(metrics: Mapping[str, object]) -> Grid:
-    rows = []
-    for key, words in SCORED.items():
-        if not isinstance(metrics.get(key), Mapping):
-            continue
-        count = metric(metrics, key, "n")
-        rows.append(
-            (
-                words,
-                f"{count:.0f}" if np.isfinite(count) else MISSING,
-                say_rate(metric(metrics, key, "mae_per_s")),
-                say_percent(metric(metrics, key, "median_relative_error")),
-                say_percent(metric(metrics, key, "p95_relative_error")),
-            )
-        )
-    columns = (
-        Column(title="On"),
-        Column(title="Shots", align="right"),
-        Column(title="MAE", unit="s⁻¹", align="right"),
-        Column(title="Median error", align="right"),
-        Column(title="95 % below", align="right"),
-    )
-    return Grid(columns=columns, rows=tuple(rows), size=6.9)
+    experiments = experiment_table(model.predictions)
+    return [*blocks, experiments.grid()] if experiments.rows else blocks
 
 
 def _learning_blocks(model: ModelReportData) -> list[Block]:
@@ -209,36 +160,12 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
 def build_layer_blocks(metrics: Mapping[str, object]) -> list[Block]:
     """List the layers of a network and the memory that training it took."""
     blocks: list[Block] = []
-    layers = metrics.get("layers")
-    if isinstance(layers, Sequence) and layers and not isinstance(layers, str):
-        sized = size_layers(layers, parameters=metric(metrics, "parameters"))
-        blocks += [build_subheading("Layers"), _layer_grid(sized)]
+    layers = layer_table(metrics)
+    if layers.rows:
+        blocks += [build_subheading(layers.title), layers.grid()]
     memory = metric(metrics, "peak_memory_bytes")
     if np.isfinite(memory):
         blocks.append(
             Paragraph(text=f"Peak memory while training: {format_bytes(memory)}.", size=7.8)
         )
     return blocks
-
-
-def _layer_grid(layers: Sequence[Mapping[str, object]]) -> Grid:
-    names = list(dict.fromkeys(str(key) for layer in layers for key in layer))
-    columns = tuple(
-        Column(
-            title=name.replace("_", " "),
-            align="right"
-            if any(isinstance(layer.get(name), int | float) for layer in layers)
-            else "left",
-        )
-        for name in names
-    )
-    rows = tuple(tuple(_cell(layer.get(name)) for name in names) for layer in layers)
-    return Grid(columns=columns, rows=rows, size=6.9)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return MISSING
-    if isinstance(value, int):
-        return say_count(float(value))
-    return format_digits(value, 4) if isinstance(value, float) else str(value)

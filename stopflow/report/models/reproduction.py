@@ -50,27 +50,42 @@ NOTE: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRow:
+    """A row of a published table.
+
+    Attributes
+    ----------
+    name
+        ``TABLE/ROW``.
+    published
+        The source's figures, accuracies in %.
+    differs
+        What is known to differ from the source; may be empty.
+    """
+
+    name: str
+    title: str
+    table: str
+    source: str
+    published: Mapping[str, Any]
+    differs: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReproducedVariant:
     """Runs of one variant of a row, one a seed.
 
     Attributes
     ----------
-    row, title, table, source, differs, published
-        As in `pipeline.published.rows.Row`.
     variant
         A key of `NAMES`.
     settings
         All of them.
     """
 
-    row: str
-    title: str
-    table: str
-    source: str
-    differs: str
+    row: PublishedRow
     variant: str
-    published: Mapping[str, Any]
     settings: Mapping[str, Any]
     runs: tuple[VariantRun, ...]
 
@@ -108,7 +123,7 @@ def write_reproduction_pdf(
         build_note(NOTE),
         *build_method_blocks(table),
     ]
-    for name, group in groupby(variants, key=lambda variant: variant.table):
+    for name, group in groupby(variants, key=lambda variant: variant.row.table):
         blocks += _table_blocks(name, list(group))
     frame = pd.DataFrame(list(table))
     write_pdf(
@@ -122,7 +137,7 @@ def write_reproduction_pdf(
         attachments={
             "reproduce.csv": csv_text(frame).encode(),
             "settings.json": json_bytes(
-                {f"{v.row} {v.variant}": dict(v.settings) for v in variants}
+                {f"{v.row.name} {v.variant}": dict(v.settings) for v in variants}
             ),
         },
     )
@@ -179,14 +194,14 @@ def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Bloc
     blocks: list[Block] = [
         build_heading(name),
         Paragraph(
-            text=f"Source: {variants[0].source}.", size=7.4, colour=MUTED, keep_with_next=True
+            text=f"Source: {variants[0].row.source}.", size=7.4, colour=MUTED, keep_with_next=True
         ),
     ]
     said = ""
-    for _, group in groupby(variants, key=lambda variant: variant.row):
+    for row, group in groupby(variants, key=lambda variant: variant.row):
         own = list(group)
         blocks.append(
-            build_subheading(": ".join(filter(None, (own[0].title, _figures(own[0].published)))))
+            build_subheading(": ".join(filter(None, (row.title, _figures(row.published)))))
         )
         trained = [variant for variant in own if any(run.epoch for run in variant.runs)]
         if trained:
@@ -197,9 +212,9 @@ def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Bloc
             blocks.append(row_picture(painters, tall_mm=50.0))
         else:
             blocks.append(Paragraph(text="Every run diverged in its first epoch.", size=7.4))
-        if own[0].differs not in ("", said):
-            said = own[0].differs
-            blocks.append(build_note(own[0].differs))
+        if row.differs not in ("", said):
+            said = row.differs
+            blocks.append(build_note(said))
     return blocks
 
 
@@ -249,7 +264,7 @@ def draw_runs(axes: Axes, variants: Sequence[ReproducedVariant], *, column: str)
                 marker="o" if len(history) == 1 else None,
                 markersize=2.5,
             )
-    published = published_figure(variants[0].published)
+    published = published_figure(variants[0].row.published)
     if column in ("test_accuracy", "test_mae_per_s"):
         if np.isfinite(published):
             axes.axhline(published, color=MUTED, linewidth=0.7, linestyle=(0, (4, 2)))

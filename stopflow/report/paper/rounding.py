@@ -167,6 +167,14 @@ _TIMES = ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (0.0, 1e6, "µs"))
 _CONCENTRATIONS = ((1.0, 1.0, "M"), (1e-3, 1e3, "mM"), (1e-6, 1e6, "µM"), (0.0, 1e9, "nM"))
 
 
+def format_percent(fraction: float, *, signed: bool = False) -> str:
+    """Write a share in percent."""
+    if not math.isfinite(fraction):
+        return MISSING
+    text = f"{format_digits(100 * fraction, 2)} %"
+    return f"+{text}" if signed and fraction > 0 else text
+
+
 def format_time(seconds: float, digits: int = 3, *, exact: bool = False) -> str:
     """Write a duration in s, ms or µs; an exact one loses the zeros at its end."""
     return _in_unit(seconds, digits, _TIMES, exact=exact)

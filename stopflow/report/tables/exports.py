@@ -9,6 +9,7 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import inert
+from stopflow.io.text import file_part
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import format_concentration
@@ -30,9 +31,7 @@ class FreshNames:
 
     def path(self, *parts: object) -> Path:
         """Return ``PARTS-JOINED.txt``, with a number behind it where that name is given out."""
-        stem = "-".join(str(part) for part in parts if part != "")
-        safe = (c if c.isprintable() and c not in '/\\:*?"<>|' else "-" for c in stem)
-        stem = "".join(safe)[:LONGEST_NAME]
+        stem = file_part("-".join(str(part) for part in parts if part != ""), LONGEST_NAME)
         number, name = 1, stem
         while name.casefold() in self._given:
             number += 1
