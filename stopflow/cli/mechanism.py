@@ -142,5 +142,7 @@ def _pairs(texts: list[str] | tuple[str, ...]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip() or not value.strip():
             raise SettingsError("--initial", text, valid="SPECIES=CONCENTRATION, e.g. E=1 uM")
+        if name.strip() in found:
+            raise SettingsError("--initial", text, valid=f"one concentration of {name.strip()}")
         found[name.strip()] = value.strip()
     return found

@@ -239,7 +239,7 @@ def _combinations(fit: GlobalFit, intervals: Sequence[Interval]) -> tuple[Combin
     if not places:
         return ()
     values, vectors = np.linalg.eigh(jacobian.T @ jacobian)
-    floor = max(float(values.max()), 1e-300) * 1e-13
+    floor = max(1e-13 * float(values.max()), 1e-300)
     found = []
     for i, j in combinations(places, 2):
         apart = min(

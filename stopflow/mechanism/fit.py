@@ -17,6 +17,7 @@ from stopflow.mechanism.minimise import COARSE, COARSELY, EXACT, FAIR, NEGLIGIBL
 from stopflow.mechanism.point import Point
 from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.scatter import Errors, Region, measure_errors
+from stopflow.mechanism.tangents import measure_noise
 from stopflow.mechanism.thin import thin_problem
 from stopflow.trace import FloatArray
 
@@ -41,6 +42,8 @@ HOPELESS = 3.0
 BETWEEN = (0.25, 0.5, 0.75)
 """Where on the way between two minima the squares are looked at."""
 AS_GOOD = float(chi2.ppf(0.95, 1))
+UNDECIDED = 10.0
+"""Difference of AICc below which nothing is ruled out: odds of 150 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -212,7 +215,7 @@ def _valleys(problem: Problem, minima: Sequence[Minimum], share: float) -> list[
     if not minima:
         return []
     dof = max(problem.points - problem.linear - problem.constants.count, 1)
-    limit = minima[0].squares + share * AS_GOOD * max(minima[0].squares / dof, 1.0)
+    limit = minima[0].squares + share * AS_GOOD * measure_noise(minima[0].squares, dof)
     kept: list[Minimum] = []
     for item in minima:
         if item.squares >= limit or not any(
@@ -250,20 +253,27 @@ def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) 
 def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
     """Judge the minima found, lowest first: errors, and which of the others are as good."""
     free = problem.constants.count
-    nothing = np.full((free, free), np.nan)
     if not minima:
         empty = Point.nowhere(np.full(free, np.nan), 0)
-        none = Minimum.at(empty, converged=False)
         return GlobalFit(
             problem=problem,
-            best=none,
+            best=Minimum.at(empty, converged=False),
             point=empty,
-            errors=Errors(inverse=nothing, white=1.0, agreement=1.0, covariance=nothing),
+            errors=Errors.unknown(free),
             reason="the rate equations of the scheme have no finite solution for any constants "
             "that these shots could show",
         )
     best = minima[0]
     point = problem.evaluate(best.theta, near=best.path)
+    if not _changes(problem, best):
+        return GlobalFit(
+            problem=problem,
+            best=best,
+            point=point,
+            errors=Errors.unknown(free),
+            reason=f"the shots show no change beyond their noise that {', '.join(problem.observed)}"
+            " could make; a signal that does not change describes them as well",
+        )
     errors = measure_errors(problem, point)
     limit = best.squares + AS_GOOD * errors.white
     others = [
@@ -279,3 +289,12 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
         errors=errors,
         reason="" if best.converged else "the search for the minimum did not end",
     )
+
+
+def _changes(problem: Problem, best: Minimum) -> bool:
+    """Whether shots change as the scheme says: by AICc, a signal that does not is ruled out."""
+    flat = problem.windows.flatten(problem.windows.signal)
+    offsets = len(problem.shots) * (1 + problem.detector.drift)
+    numbers = problem.constants.count + problem.linear - offsets
+    noise = measure_noise(best.squares, max(problem.points - offsets - numbers, 1))
+    return (float(flat @ flat) - best.squares) / noise >= UNDECIDED + 2 * numbers

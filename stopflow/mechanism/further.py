@@ -147,6 +147,6 @@ def _error(
         return float("inf")
     normal = point.jacobian.T @ point.jacobian
     values, vectors = np.linalg.eigh(normal)
-    floor = max(float(values.max()), 1e-300) * 1e-14
+    floor = max(1e-14 * float(values.max()), 1e-300)
     variance = float((vectors[place] ** 2 / np.maximum(values, floor)).sum())
     return sqrt(variance * fit.errors.pooled)

@@ -3,10 +3,12 @@
 Lack of fit is judged against pure error (Draper and Smith, Applied Regression Analysis, 1998,
 chapter 2): what the residuals of replicates have in common is the scheme's, what they do not is the
 scatter between shots, whatever that comes from. Points are put together in blocks, which neither
-correlated noise nor the number of points changes.
+correlated noise nor the number of points changes. Where whole curves scatter, blocks of a shot go
+together, and both degrees of freedom fall by the share of Huynh and Feldt (J. Educ. Stat. 1, 69
+(1976), 10.3102/10769986001001069).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import nan
 
 import numpy as np
@@ -15,42 +17,81 @@ from scipy.stats import f as fisher
 
 from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.minimise import FAIR, minimise
+from stopflow.mechanism.tangents import measure_noise
+from stopflow.trace import FloatArray
 
 BLOCKS = 8
-FEWEST_FOR_ERROR = 8
-"""Degrees of freedom of the scatter between replicates from which it is used."""
+FEWEST = 2
+"""Replicates, beside the first of each mixture, from which the scatter between them is used."""
+COPIES = 1e-6
+"""Mean square between replicates, in units of the noise, below which they are the same trace."""
 MOST_HELD_OUT = 4
 NEGLIGIBLE = 1e-6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Blocks:
+    """Squares of blocks in units of the stated noise.
+
+    Attributes
+    ----------
+    common
+        Of what replicates have in common.
+    between
+        (B, B) sums of products of what they have not.
+    replicates
+        Shots beside the first of each mixture.
+    """
+
+    common: float
+    between: FloatArray
+    replicates: int
+
+    @property
+    def error(self) -> float:
+        """Sum of squares between replicates."""
+        return float(np.trace(self.between))
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom between replicates; each shot's offset has taken one."""
+        return self.replicates * (BLOCKS - 1)
+
+    @property
+    def share(self) -> float:
+        """Share of the degrees of freedom that is left where blocks scatter together."""
+        nu, own = self.replicates, float((self.between**2).sum())
+        whole, squared = (nu + 1) * self.error**2 - 2 * own, nu * own - self.error**2
+        least = 1 / (BLOCKS - 1)
+        return 1.0 if whole * least >= squared else max(whole / squared * least, least)
+
+
 def measure_scatter(fit: GlobalFit) -> float | None:
-    """Mean square of blocks between replicates, 1 for white noise; None with few replicates.
+    """Mean square of blocks between replicates, 1 for the stated noise; None with few replicates.
 
     It does not depend on the scheme, which is the same for replicates.
     """
-    _, error, dof = _divide(fit)
-    return error / dof if dof >= FEWEST_FOR_ERROR else None
+    blocks = _divide(fit)
+    return measure_noise(blocks.error, blocks.dof) if blocks.replicates >= FEWEST else None
 
 
 def judge_fit(fit: GlobalFit) -> float:
     """Give the probability of residuals that have as much in common if the scheme is right."""
-    problem = fit.problem
-    common, error, error_dof = _divide(fit)
+    problem, blocks = fit.problem, _divide(fit)
     free = problem.constants.count + problem.system.basis.shape[1]
     dof = problem.mixtures * (BLOCKS - 1) - free
     if dof < 1:
         return nan
-    if error_dof < FEWEST_FOR_ERROR:
-        return float(chi2.sf(common, dof))
-    unit = max(error / error_dof, 1.0)
-    return float(fisher.sf(common / dof / unit, dof, error_dof))
+    if blocks.replicates < FEWEST or blocks.error < COPIES * blocks.dof:
+        return float(chi2.sf(blocks.common, dof))
+    ratio = blocks.common / dof / (blocks.error / blocks.dof)
+    return float(fisher.sf(ratio, blocks.share * dof, blocks.share * blocks.dof))
 
 
-def _divide(fit: GlobalFit) -> tuple[float, float, int]:
-    """Divide the squares of blocks: common to replicates, between them, and the latter's degrees.
+def _divide(fit: GlobalFit) -> _Blocks:
+    """Divide the squares of blocks into what is common to replicates and what is between them.
 
-    A block is the sum of its residuals over the root of their number; the offset of a shot takes
-    one degree of freedom of its blocks.
+    A block is the sum of its residuals over the root of their number.
     """
     windows = fit.problem.windows
     blocks = np.array(
@@ -59,14 +100,13 @@ def _divide(fit: GlobalFit) -> tuple[float, float, int]:
             for own in np.split(fit.point.residual, windows.bounds[1:-1])
         ]
     )
-    common, error, dof = 0.0, 0.0, 0
+    common, between = 0.0, np.zeros((BLOCKS, BLOCKS))
     for mixture in range(fit.problem.mixtures):
         own = blocks[windows.mixture == mixture]
         mean = own.mean(axis=0)
         common += len(own) * float(mean @ mean)
-        error += float(((own - mean) ** 2).sum())
-        dof += (len(own) - 1) * (BLOCKS - 1)
-    return common, error, dof
+        between += (own - mean).T @ (own - mean)
+    return _Blocks(common=common, between=between, replicates=len(blocks) - fit.problem.mixtures)
 
 
 def predict_held_out(fit: GlobalFit, species: str) -> float:

@@ -25,6 +25,8 @@ FEWEST_POINTS = 10
 FEWEST_FOR_NOISE = 64
 DENSEST_M = 100.0
 """More than any liquid holds of anything: water is 55.5 M in itself."""
+CHANGES = (1e-100, 1e100)
+"""Between which a signal has to change so that its squares are numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class MixtureSettings:
         How long the species of the first of two mixings age: ``"50 ms"`` or ``"column NAME"``.
     channel_column
         Column of the workbook whose value shots share their responses by.
+    eyring
+        Whether constants depend on temperature, which every shot then has to have.
     """
 
     initial: Mapping[str, str]
@@ -50,6 +54,7 @@ class MixtureSettings:
     dead_time_s: float | None = None
     delay: str = ""
     channel_column: str = ""
+    eyring: bool = False
 
 
 def build_shot(
@@ -65,7 +70,8 @@ def build_shot(
     Raises
     ------
     SchemeError
-        When a species that only the workbook can give has no concentration, or few points are left.
+        When a species that only the workbook can give has no concentration, when Eyring's law has
+        no temperature, or few points are left.
     """
     trace = shot.until_end
     if trace is None:
@@ -74,6 +80,11 @@ def build_shot(
     if int(used.sum()) < FEWEST_POINTS:
         raise SchemeError(f"{shot.file}: {int(used.sum())} points are left after the start")
     kelvin = shot.conditions.temperature_K
+    if kelvin is None and settings.eyring:
+        raise SchemeError(
+            f"{shot.file}: the workbook has no temperature, which Eyring's law needs; give it in a "
+            'column such as "Temperature (°C)", or leave Eyring\'s law out'
+        )
     dead_time_s = settings.dead_time_s
     if dead_time_s is None:
         dead_time_s = shot.conditions.dead_time_s or 0.0
@@ -171,7 +182,12 @@ def _given(species: str, given: str, shot: Shot, settings: MixtureSettings) -> f
     if given == VARIED:
         stated = shot.conditions.concentration_M
         if stated is None:
-            raise SchemeError(f"{shot.file}: the workbook has no concentration for {species}")
+            raise SchemeError(
+                f"{shot.file}: the workbook has no concentration for {species}; expected one in a "
+                'column such as "[S] after mixing (µM)", or another way of --initial: '
+                f'"{species}=1.5 mM" or "{species}=column NAME" (further columns: '
+                f"{', '.join(shot.conditions.extra) or 'none'})"
+            )
         return stated / settings.mixing_ratio
     if given.startswith(COLUMN):
         header = given.removeprefix(COLUMN).strip()
@@ -187,8 +203,8 @@ def _given(species: str, given: str, shot: Shot, settings: MixtureSettings) -> f
     amount = _molar(given, "")
     if amount is None:
         raise SchemeError(
-            f"the concentration {given!r} of {species} cannot be read; expected a number with a "
-            f"unit such as 1.5 mM, {VARIED}, or {COLUMN}NAME"
+            f"the concentration {given!r} of {species} is none; expected a number of 0 or more "
+            f"with a unit such as 1.5 mM, {VARIED}, or {COLUMN}NAME"
         )
     return amount
 
@@ -255,13 +271,19 @@ def _molar(text: str, unit: str) -> float | None:
 
 def _noise(signal: FloatArray, file: str) -> float:
     """Estimate the noise of a point without a model; widened where neighbours are correlated."""
+    change = float(signal.max()) - float(signal.min())
+    if change and not CHANGES[0] < change < CHANGES[1]:
+        raise SchemeError(
+            f"{file}: the signal changes by {change:.3g}, in a unit that is out of all measure; "
+            f"expected {CHANGES[0]:g} to {CHANGES[1]:g}"
+        )
     if len(signal) >= FEWEST_FOR_NOISE:
         noise = estimate_noise(signal)
         sd = noise.sd * noise.inflation
     else:
         sd = float(np.std(np.diff(signal, n=2)) / np.sqrt(6))
     if not sd > 0:
-        sd = 1e-6 * float(np.ptp(signal))
+        sd = 1e-6 * change
     if not sd > 0:
         raise SchemeError(f"{file}: the signal does not change")
     return sd

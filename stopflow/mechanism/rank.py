@@ -13,7 +13,7 @@ from math import nan
 import numpy as np
 
 from stopflow.mechanism.contained import contains
-from stopflow.mechanism.fit import GlobalFit
+from stopflow.mechanism.fit import UNDECIDED, GlobalFit
 from stopflow.mechanism.judge import judge_fit, measure_scatter, predict_held_out
 from stopflow.mechanism.known import KNOWN, KnownScheme, fit_known
 from stopflow.mechanism.observations import MechanismShot
@@ -22,8 +22,6 @@ from stopflow.mechanism.share import share_starts
 
 WITHIN_NOISE = 1.5
 """Mean square of the residuals, in units of the noise, that still counts as noise."""
-UNDECIDED = 10.0
-"""Difference of AICc below which a scheme is not ruled out: odds of 150 to 1."""
 NEAR, BETTER = 30.0, 0.95
 """Difference of AICc to which residuals and predictions are tested, and the share of the best
 scheme's mean square of predictions below which another is not ruled out."""
@@ -100,7 +98,7 @@ def rank_schemes(
     fits = list(zip(schemes, shared, strict=True))
     widest = min((fit for _, fit in fits), key=lambda fit: fit.best.squares / max(fit.dof, 1))
     scatter = measure_scatter(widest)
-    unit = max(widest.errors.pooled if scatter is None else scatter, 1.0)
+    unit = widest.errors.pooled if scatter is None else scatter
     weighed = weigh_scatter(shared, widest)
     told = []
     for (scheme, fit), squares in zip(fits, weighed, strict=True):

@@ -13,7 +13,7 @@ import numpy as np
 
 from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.minimise import FAIR, minimise
-from stopflow.mechanism.tangents import find_modes, fit_variances
+from stopflow.mechanism.tangents import find_modes, fit_variances, measure_noise
 from stopflow.trace import FloatArray
 
 FEWEST = 4
@@ -56,7 +56,9 @@ def weigh_scatter(fits: Sequence[GlobalFit], closest: GlobalFit) -> list[float]:
         rest = windows.restore(point.residual)
         total[number] = point.squares
         held[number] = ((along * rest[:, :, None]).sum(axis=1) ** 2).sum()
-    noise = max(float((total / [max(fit.dof, 1) for fit in fits]).min()), 1.0)
+    dofs = [max(fit.dof, 1) for fit in fits]
+    lowest = int((total / dofs).argmin())
+    noise = measure_noise(float(total[lowest]), dofs[lowest])
     dof = max(along.shape[2] * (len(along) - len(set(_mixtures(closest)))), 1)
     more = (held - held.min()) / noise
     counted = np.maximum(dof * np.log1p(more / dof), more / AT_MOST)

@@ -74,5 +74,6 @@ class FittedFolder:
 
     @property
     def ok(self) -> bool:
-        """Whether every shot was used and every group has numbers."""
-        return not self.left_out and all(group.fit.ok for group in self.groups)
+        """Whether every shot was used, and there are groups and numbers of each."""
+        fitted = bool(self.groups) and all(group.fit.ok for group in self.groups)
+        return fitted and not self.left_out

@@ -59,7 +59,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Errors:
-    """The errors of p free numbers from J shots.
+    """The errors of p free numbers from J shots; NaN where there is no fit.
 
     Attributes
     ----------
@@ -78,6 +78,12 @@ class Errors:
     agreement: float
     covariance: FloatArray
     _repeats: Repeats | None = None
+
+    @classmethod
+    def unknown(cls, count: int) -> "Errors":
+        """Errors of a scheme that could not be fitted."""
+        nothing = np.full((count, count), np.nan)
+        return cls(inverse=nothing, white=1.0, agreement=1.0, covariance=nothing)
 
     @property
     def scattered(self) -> bool:
@@ -100,6 +106,8 @@ class Errors:
     @property
     def pooled(self) -> float:
         """Mean square of the errors in units of those that the stated noise gives."""
+        if not np.isfinite(self.inverse).all():
+            return self.white
         values, vectors = np.linalg.eigh(self.inverse)
         kept = values > SEEN**2 * max(float(values.max(initial=0.0)), 1e-300)
         along = vectors[:, kept] / np.sqrt(values[kept])

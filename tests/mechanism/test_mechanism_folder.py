@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mechanism_lab import TIME, write_folder
+from openpyxl import load_workbook
 from pypdf import PdfReader
 
 from stopflow.io.bka.format import write_bka
@@ -148,6 +149,7 @@ def test_known_schemes_are_ranked_on_a_folder(folder, run, monkeypatch) -> None:
         (["--scheme", BINDING, "--initial", "E=1 banana", *GIVEN[2:]], "'1 banana'"),
         (["--scheme", BINDING, "--initial", "X=1 uM", *GIVEN], "'X'"),
         (["--scheme", BINDING, "--initial", "E", *GIVEN[2:]], "SPECIES=CONCENTRATION"),
+        (["--scheme", BINDING, "--initial", "E=2 uM", *GIVEN], "one concentration of E"),
         (["--scheme", "E + S <=> ES; A -> B", *GIVEN, "--initial", "A=0 M"], "B never changes"),
         (["--scheme", BINDING, *GIVEN, "--observe", "X"], "'X' is not of the scheme"),
         (["--scheme", BINDING, *GIVEN, "--relation", "k1 = 1e999"], "'1e999'"),
@@ -186,6 +188,8 @@ def test_a_folder_without_shots_is_named(run, tmp_path) -> None:
         ("drift = 1", "drift = 1 is not valid; valid: true or false"),
         ("mixing_ratio = true", "mixing_ratio = True"),
         ("mixing_ratio = 0", "mixing_ratio = 0"),
+        ("dead_time_ms = 1e300", "milliseconds, 0 to 1e6"),
+        ("fixed_response = {ES = '1e308'}", "a number of at most 1e+100"),
         ("pre_equilibrated = ['E']", "pre_equilibrated = 'E' is not valid; valid: a pair"),
         ("scheme = ", "mechanism.toml: found"),
     ],
@@ -207,13 +211,131 @@ def test_constants_that_overflow_leave_no_fit_and_the_pdf_says_so(
     code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
     assert code == 1
     assert "no finite solution" in out
-    text = " ".join(
-        page.extract_text() for page in PdfReader(tmp_path / "reports" / "mechanism.pdf").pages
+    assert "No fit was possible" in pdf_text(tmp_path)
+
+
+def pdf_text(tmp_path) -> str:
+    pages = PdfReader(tmp_path / "reports" / "mechanism.pdf").pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def silence(folder, rng, files="*.bka") -> None:
+    """Let nothing be left of the shots but noise."""
+    for path in sorted(folder.glob(files)):
+        noise = 0.002 * rng.standard_normal(len(TIME))
+        write_bka(path, time=1e3 * TIME, signals=2.0 + noise)
+
+
+def test_shots_that_hold_noise_alone_give_no_constants(folder, run, tmp_path, rng) -> None:
+    """Before, constants were called not determined and the fit as good as expected."""
+    silence(folder, rng)
+    code, out, err = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    assert code == 1
+    assert "no change beyond their noise that ES could make" in out
+    assert "not determined" not in err
+    assert "No fit was possible: the shots show no change beyond their noise" in pdf_text(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--initial", "E=1e-300 M", "--initial", "S=concentration"), ""),
+        (GIVEN, "fixed_response = {ES = '1e-300'}"),
+    ],
+)
+def test_a_species_too_faint_to_be_seen_gives_no_constants(
+    folder, run, tmp_path, words, line
+) -> None:
+    """Its errors overflowed, which was called a fault of the program."""
+    (folder / "mechanism.toml").write_text(f"{line}\n", encoding="utf-8")
+    code, out, err = run("mechanism", folder, "--scheme", BINDING, *words)
+    assert (code, err) == (1, "")
+    assert "no change beyond their noise that ES could make" in out
+    assert "No fit was possible: the shots show no change" in pdf_text(tmp_path)
+
+
+def test_a_signal_out_of_all_measure_is_left_out_and_named(folder, run) -> None:
+    signal = 1e120 * (1 - np.exp(-20 * TIME))
+    write_bka(folder / "m0_0.bka", time=1e3 * TIME, signals=signal)
+    code, out, err = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    assert code == 1
+    assert "m0_0.bka: the signal changes by 1e+120" in err
+    assert "5 shots, 3 mixtures" in out
+
+
+def test_a_shot_without_temperature_has_no_part_in_eyrings_law(folder, run) -> None:
+    """It was taken to be at 25 °C."""
+    book = load_workbook(folder / "shots.xlsx")
+    book.active.cell(row=2, column=4).value = None
+    book.save(folder / "shots.xlsx")
+    words = ("--scheme", BINDING, *GIVEN, "--eyring")
+    code, out, err = run("mechanism", folder, *words)
+    assert code == 1
+    assert "m0_0.bka: the workbook has no temperature, which Eyring's law needs" in err
+    assert "5 shots, 3 mixtures" in out
+    book.active.delete_cols(4)
+    book.save(folder / "shots.xlsx")
+    code, out, err = run("mechanism", folder, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: m0_0.bka: the workbook has no temperature")
+
+
+def test_a_blank_among_shots_is_used(tmp_path, run, rng) -> None:
+    """A mixture without E does not change, as the scheme says."""
+    blank = ({"E": 0.0, "S": 3e-6}, TRUTH, cells(3.0, e_uM=0.0))
+    folder = write_folder(tmp_path / "lab", BINDING, [*mixtures(), blank], observed=SEEN, rng=rng)
+    words = ("--initial", "E=column Enzyme (µM)", "--initial", "S=concentration")
+    code, out, _ = run("mechanism", folder, "--scheme", BINDING, *words)
+    assert "8 shots, 4 mixtures; the mean square of the residuals is as expected" in out
+    assert code == 0
+
+
+def test_noise_alone_is_no_ranking_either(folder, run, tmp_path, rng, monkeypatch) -> None:
+    few = ("binding", "first order")
+    monkeypatch.setattr(
+        "stopflow.pipeline.mechanism.run.KNOWN", {name: KNOWN[name] for name in few}
     )
-    assert "No fit was possible" in text
+    silence(folder, rng)
+    code, out, _ = run("mechanism", folder, "--rank")
+    assert code == 1
+    assert "no change beyond their noise" in out
+    assert "No fit was possible" in pdf_text(tmp_path)
 
 
-def test_a_search_that_does_not_end_is_said(folder, run, monkeypatch) -> None:
+def test_schemes_that_cannot_be_fitted_are_no_success(folder, run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "stopflow.mechanism.fit._scan", lambda _problem, grid: np.full(len(grid), np.inf)
+    )
+    code, _, err = run("mechanism", folder, "--rank")
+    assert code == 1
+    assert "none of the schemes could be fitted" in err
+    assert "None of the schemes could be fitted" in pdf_text(tmp_path)
+
+
+def test_a_column_that_is_missing_is_named_with_what_to_do(folder, run) -> None:
+    book = load_workbook(folder / "shots.xlsx")
+    book.active.delete_cols(2)
+    book.save(folder / "shots.xlsx")
+    for words in (("--scheme", BINDING, *GIVEN), ("--rank",)):
+        code, out, err = run("mechanism", folder, *words)
+        assert (code, out) == (2, "")
+        (line,) = err.splitlines()
+        assert "no concentration for S; expected one in a column such as" in line
+        assert "Enzyme (µM)" in line
+
+
+def test_an_empty_cell_leaves_its_shot_out_and_both_say_so(folder, run, tmp_path) -> None:
+    book = load_workbook(folder / "shots.xlsx")
+    book.active.cell(row=2, column=2).value = None
+    book.save(folder / "shots.xlsx")
+    code, out, err = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    assert code == 1
+    assert "lab/m0_0.bka" in err
+    assert "5 shots, 3 mixtures" in out
+    assert "m0_0.bka: the workbook has no concentration for S" in pdf_text(tmp_path)
+
+
+def test_a_search_that_does_not_end_is_said(folder, run, tmp_path, monkeypatch) -> None:
     def cut_short(problem, theta, **options):
         return minimise(problem, theta, **{**options, "turns": 1})
 
@@ -221,6 +343,7 @@ def test_a_search_that_does_not_end_is_said(folder, run, monkeypatch) -> None:
     code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
     assert code == 1
     assert "did not end" in out
+    assert "No fit was possible: the search for the minimum did not end" in pdf_text(tmp_path)
 
 
 def test_a_row_without_its_file_is_named(folder, run) -> None:

@@ -27,10 +27,12 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "mixed_first": (list, 'a list of species, e.g. ["E", "I"]'),
     "delay": (str, 'a time such as "50 ms", or "column NAME"'),
     "second_dilution": ((int, float), "a number of at least 1"),
-    "dead_time_ms": ((int, float), "milliseconds, 0 or more"),
+    "dead_time_ms": ((int, float), "milliseconds, 0 to 1e6"),
 }
 """Key of the file to its type, and how that is said."""
 RESPONSES = ("shared", "each", "column NAME")
+MOST_RESPONSE = 1e100
+"""Of a species, in units of the signal per mol/L."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class MechanismSettings:
         dead_ms = 0.0 if self.dead_time_ms is None else self.dead_time_ms
         for name, value, fits in (
             ("mixing_ratio", self.mixing_ratio, self.mixing_ratio > 0),
-            ("dead_time_ms", dead_ms, dead_ms >= 0),
+            ("dead_time_ms", dead_ms, 0 <= dead_ms <= 1e6),
             ("second_dilution", self.second_dilution, self.second_dilution >= 1),
         ):
             if not (fits and isfinite(value)):
@@ -97,8 +99,10 @@ class MechanismSettings:
             missing = "delay" if self.mixed_first else "mixed_first"
             raise SettingsError(missing, getattr(self, missing), valid=KEYS[missing][1])
         for name, text in self.fixed_response.items():
-            if _number(text) is None:
-                raise SettingsError(f"fixed_response: {name}", text, valid='a number, e.g. "5e5"')
+            response = _number(text)
+            if response is None or abs(response) > MOST_RESPONSE:
+                valid = f'a number of at most {MOST_RESPONSE:g}, e.g. "5e5"'
+                raise SettingsError(f"fixed_response: {name}", text, valid=valid)
 
     @property
     def response_column(self) -> str:

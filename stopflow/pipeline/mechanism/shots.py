@@ -182,6 +182,7 @@ def _build(
         dead_time_s=None if settings.dead_time_ms is None else settings.dead_time_ms / 1e3,
         delay=settings.delay,
         channel_column=settings.response_column or _find_wavelengths(trimmed),
+        eyring=settings.eyring,
     )
     measured: list[MeasuredShot] = []
     reasons = list(left_out)
