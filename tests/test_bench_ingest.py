@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stopflow.kinetics.plain_script import ENGINES, fit_lab, read_trace
-from stopflow.pipeline.bench.ingest import SHOWN, bench_ingest, timed
+from stopflow.pipeline.bench.ingest import CASES, bench_ingest, timed
 from stopflow.report.beside import working_beside
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
@@ -18,7 +18,7 @@ from stopflow.simulate.writer import write_lab
 def test_a_small_bench_measures_every_case_on_the_same_traces():
     spec = LabSpec(folders=2, traces=(4, 4), points=600)
     rows = {row["case"]: row for row in bench_ingest(spec, workers=2, rounds=1)}
-    assert tuple(rows) == SHOWN
+    assert tuple(rows) == tuple(CASES)
     for row in rows.values():
         assert row["traces"] == 8
         assert row["cpu_s"] > 0

@@ -80,6 +80,26 @@ def test_help_loads_nothing_heavy(arguments):
     assert run.stderr.strip() == "[]"
 
 
+def test_tables_the_page_and_the_summary_load_no_matplotlib():
+    """A lab of which one folder changed has its PDF drawn by another process."""
+    script = (
+        "import sys\n"
+        "import stopflow.pipeline.lab.summarise, stopflow.pipeline.reports\n"
+        "import stopflow.report.html.page, stopflow.report.kinetics.extent\n"
+        "from stopflow.report.paper.style import printable\n"
+        "print(printable('Tris, 25 °C, 10 µM: k₂ ± 1 M⁻¹s⁻¹'))\n"
+        "print('matplotlib' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env=own_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert run.stdout.splitlines() == ["Tris, 25 °C, 10 µM: k₂ ± 1 M⁻¹s⁻¹", "False"]
+
+
 def _leaves_the_encoding_to_the_locale(call: ast.Call) -> bool:
     said = {word.arg for word in call.keywords}
     if not said & {"text", "universal_newlines"} or "encoding" in said:

@@ -208,7 +208,7 @@ def model(
     voice: Voice,
 ) -> None:
     """Accuracy of a model beside the fit on labs it never saw."""
-    from stopflow.pipeline.bench.model import measure_model
+    from stopflow.pipeline.networks.measure import measure_model
 
     with voice.progress() as progress:
         rows = measure_model(

@@ -146,7 +146,6 @@ def _write_anew(
     from stopflow.report.beside import MANY_EXPERIMENTS
     from stopflow.report.kept import Parts
     from stopflow.report.kinetics.extent import choose_experiments, count_missing
-    from stopflow.report.kinetics.failed import write_failed_pdf
     from stopflow.report.tables.tables import write_rates_csv
 
     data = kinetics_data(dataset)
@@ -176,6 +175,8 @@ def _write_anew(
             kept.take(told)
             undrawn = undrawn or why
     if undrawn:
+        from stopflow.report.kinetics.failed import write_failed_pdf
+
         write_failed_pdf(undrawn, pdf, paper=paper)
     if other is not None:
         other.dismiss()

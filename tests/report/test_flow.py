@@ -16,7 +16,8 @@ from stopflow.report.paper.flow import (
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.layout import draw_blocks, lay_out
 from stopflow.report.paper.page import Furniture, Page
-from stopflow.report.paper.style import PAPERS, Ruler, printable, require_paper, styled
+from stopflow.report.paper.style import PAPERS, USUAL, Ruler, printable, require_paper, styled
+from stopflow.report.paper.typeface import typeface
 
 pytestmark = pytest.mark.whole
 
@@ -138,6 +139,8 @@ def test_shortening_keeps_both_ends_and_fits(ruler):
 def test_what_the_type_cannot_print_is_replaced():
     assert printable("µ é\t日本\n$x$") == "µ é ⟨65E5·672C⟩ $x$"
     assert printable(printable("日本 \x07")) == printable("日本 \x07")
+    signs = {ord(sign) for sign in USUAL if sign.isprintable()}
+    assert all(typeface(bold=bold).characters >= signs for bold in (False, True))
 
 
 @pytest.mark.parametrize("paper", PAPERS.values(), ids=PAPERS)

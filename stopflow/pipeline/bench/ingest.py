@@ -1,9 +1,10 @@
 """The speed of a whole ingest against the plain script, in turns on one simulated lab.
 
 Every measurement has a process of its own, so that its peak of memory is its own, and its
-imports, but for those of the reports, are done before the clock starts. Processor time includes
-that of the processes that it starts. The ratios are medians over rounds, each of which runs every
-case once.
+imports, but for those of the reports, are done before the clock starts. The ingest with reports
+runs as the command does, where the process beside loads while others read and fit. Processor time
+includes that of the processes that it starts. The ratios are medians over rounds, each of which
+runs every case once.
 """
 
 import multiprocessing
@@ -26,6 +27,7 @@ from stopflow.memory import peak_bytes
 from stopflow.pipeline.lab.ingest import Execution, IngestSettings, ingest
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.reports import write_reports
+from stopflow.pipeline.run import process_lab
 from stopflow.report.beside import working_beside
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
@@ -38,6 +40,7 @@ WITH_REPORT, ALONE = "ingest with reports", "ingest on one core"
 AGAIN = "again, one folder changed"
 READING, ANALYSIS = "phase: read", "phase: read and fit"
 MEGABYTE = 1e6
+DATASET = "dataset"
 Rates = Mapping[tuple[str, str], float]
 """k in 1/s by (experiment, file)."""
 Work = Callable[[Path, Path, int], Rates]
@@ -77,7 +80,7 @@ def bench_ingest(
         megabytes a wall second, ratios of both times to the plain script's, the peak of memory of
         its largest process, and the median of ``|ln(k / k_true)|`` of its rates. Phases are parts
         of the ingest, on one core. "Again" is a second ingest with its reports, after one number
-        of one trace has changed.
+        of one trace has changed. "Reports" are those of a dataset that is there.
     """
     with TemporaryDirectory(prefix="stopflow-bench-") as made:
         lab, out = Path(made, "lab"), Path(made, "results")
@@ -87,15 +90,12 @@ def bench_ingest(
             for place, (case, work) in enumerate(CASES.items()):
                 costs[case].append(_measured(work, lab, out, workers))
                 progress("measuring", number * len(CASES) + place + 1, rounds * len(CASES))
-        costs[WITH_REPORT] = [
-            _both(*pair) for pair in zip(costs[INGEST], costs[REPORT], strict=True)
-        ]
         traces = [path.stat().st_size for path in lab.glob("*/*.bka")]
         return [
             _row(
                 case, costs[case], costs[PEER], traces=len(traces), megabytes=sum(traces) / MEGABYTE
             )
-            for case in SHOWN
+            for case in CASES
         ]
 
 
@@ -144,7 +144,11 @@ def _run_peer(lab: Path, _out: Path, _workers: int) -> Rates:
 
 def _run_ingest(lab: Path, out: Path, workers: int) -> Rates:
     settings, every_folder = IngestSettings(workers=workers), Execution(fresh=True)
-    shots = ingest(lab, out=out, settings=settings, execution=every_folder).shots
+    return _rates(ingest(lab, out=out / DATASET, settings=settings, execution=every_folder))
+
+
+def _rates(dataset: Dataset) -> Rates:
+    shots = dataset.shots
     names = zip(shots["experiment"], shots["file"], strict=True)
     return dict(zip(names, shots["k_per_s"].astype(float), strict=True))
 
@@ -154,14 +158,24 @@ def _run_alone(lab: Path, out: Path, _workers: int) -> Rates:
 
 
 def _run_reports(_lab: Path, out: Path, _workers: int) -> Rates:
-    _write_reports(load_dataset(out))
+    with TemporaryDirectory(prefix="stopflow-bench-") as reports, working_beside() as beside:
+        write_reports(load_dataset(out / DATASET), Path(reports), beside=beside)
     return {}
 
 
-def _write_reports(dataset: Dataset) -> None:
-    """Write the reports as the commands do, on all cores."""
-    with TemporaryDirectory(prefix="stopflow-bench-") as reports, working_beside() as beside:
-        write_reports(dataset, Path(reports), beside=beside)
+def _run_whole(lab: Path, out: Path, workers: int) -> Rates:
+    _process(lab, out, workers, fresh=True)
+    return _rates(load_dataset(out / DATASET))
+
+
+def _process(lab: Path, out: Path, workers: int, *, fresh: bool) -> None:
+    process_lab(
+        lab,
+        out=out / DATASET,
+        reports=out / "reports",
+        settings=IngestSettings(workers=workers),
+        execution=Execution(fresh=fresh),
+    )
 
 
 def _run_again(lab: Path, out: Path, workers: int) -> Rates:
@@ -170,7 +184,7 @@ def _run_again(lab: Path, out: Path, workers: int) -> Rates:
     content = path.read_bytes()
     path.write_bytes(_with_another_number(content))
     try:
-        _write_reports(ingest(lab, out=out, settings=IngestSettings(workers=workers)))
+        _process(lab, out, workers, fresh=False)
     finally:
         path.write_bytes(content)
     return {}
@@ -199,23 +213,13 @@ def _run_analysis(lab: Path, _out: Path, _workers: int) -> Rates:
 CASES: dict[str, Work] = {
     PEER: _run_peer,
     INGEST: _run_ingest,
-    REPORT: _run_reports,
+    WITH_REPORT: _run_whole,
     AGAIN: _run_again,
     ALONE: _run_alone,
     READING: _run_reading,
     ANALYSIS: _run_analysis,
+    REPORT: _run_reports,
 }
-SHOWN = (PEER, INGEST, WITH_REPORT, AGAIN, ALONE, READING, ANALYSIS, REPORT)
-
-
-def _both(first: Cost, second: Cost) -> Cost:
-    """Add the costs of two cases that follow each other."""
-    return Cost(
-        cpu_s=first.cpu_s + second.cpu_s,
-        wall_s=first.wall_s + second.wall_s,
-        peak_bytes=max(first.peak_bytes, second.peak_bytes),
-        log_errors=first.log_errors,
-    )
 
 
 def _row(

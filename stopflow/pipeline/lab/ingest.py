@@ -182,7 +182,7 @@ def write_dataset(
     earlier = EarlierKeys() if execution.fresh else earlier_keys(out)
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:  # files are hashed outside Python
         hashing = threads.map(earlier.key_of, jobs)
-        if looks_newer(jobs, out):
+        if execution.fresh or looks_newer(jobs, out):
             begin(len(jobs))
         keys = list(hashing)
     true, unread = true_rates(folders)

@@ -9,8 +9,8 @@ from stopflow.errors import SettingsError
 from stopflow.learn.pretraining.pretrain import PretrainProgress, PretrainSettings, pretrain
 from stopflow.learn.pretraining.publish import as_model, calibrate, publish
 from stopflow.learn.saved import CARD, require_model_place
-from stopflow.pipeline.bench.model import measure_model
 from stopflow.pipeline.checks import require_name, require_seed
+from stopflow.pipeline.networks.measure import measure_model
 from stopflow.pipeline.progress import Progress, silent
 
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.verdicts.repeatability import as_series, pool
-from stopflow.report.data import KineticsReportData, rows_of, sort_conditions
+from stopflow.report.data import NUMERIC, KineticsReportData, rows_of, sort_conditions
 from stopflow.report.kinetics.answers import build_answers
-from stopflow.report.kinetics.conditions import build_series, label_conditions
+from stopflow.report.kinetics.conditions import IN_WORDS, label_conditions, label_series
 from stopflow.report.kinetics.secondary_numbers import (
     SYMBOLS,
     CurveLine,
@@ -189,19 +189,21 @@ def _number(short: float) -> float | int | str | None:
 
 def _labels(shots: pd.DataFrame, conditions: pd.DataFrame, units: Units) -> list[str]:
     """Name every condition as the PDF does: shots that nothing else tells apart by their files."""
+    needed = ["experiment", "condition", "file", *NUMERIC, *IN_WORDS]
+    # A wide table is slow to divide.
+    own, means = (table.filter(items=needed) for table in (shots, conditions))
     names = {
-        (experiment, series.condition): series.label
-        for experiment, part in shots.groupby("experiment", sort=False)
-        for series in build_series(part, units)
+        (experiment, condition): label
+        for experiment, part in own.groupby("experiment", sort=False)
+        for condition, label in label_series(part, units).items()
     }
-    labels = pd.Series("", index=conditions.index)
-    for experiment, part in conditions.groupby("experiment", sort=False):
-        keys = [(experiment, int(condition)) for condition in part["condition"]]
-        labels[part.index] = [
-            names.get(key, label)
-            for key, label in zip(keys, label_conditions(part, units), strict=True)
-        ]
-    return labels.tolist()
+    labels = [""] * len(means)
+    for experiment, places in means.groupby("experiment", sort=False).indices.items():
+        part = means.iloc[places]
+        found = zip(places, part["condition"], label_conditions(part, units), strict=True)
+        for place, condition, label in found:
+            labels[place] = names.get((experiment, int(condition)), label)
+    return labels
 
 
 def _common_scatter(shots: pd.DataFrame) -> float:

@@ -71,7 +71,12 @@ def write_amount(molar: float, unit: Unit | None) -> str:
 def varying_columns(table: pd.DataFrame) -> list[str]:
     """Columns of conditions that take more than one value, missing counting as a value."""
     names = [name for name in (*NUMERIC, *IN_WORDS) if name in table]
-    return [name for name in names if table[name].nunique(dropna=False) > 1]
+    return [name for name in names if _count_values(table[name].tolist()) > 1]
+
+
+def _count_values(values: Sequence[Any]) -> int:
+    """Count different values; pandas takes a hundred times as long for a few."""
+    return len({None if value is pd.NA or value != value else value for value in values})
 
 
 def constant_conditions(table: pd.DataFrame, units: Units) -> str:
@@ -96,43 +101,63 @@ def build_series(shots: pd.DataFrame, units: Units) -> list[Series]:
     shots
         Rows of one experiment; the index holds the row numbers of the dataset.
     """
-    needed = (col.CONDITION, col.FILE, *NUMERIC, *IN_WORDS)
-    shots = shots[[name for name in needed if name in shots]]  # a wide table is slow to divide
-    varying = varying_columns(shots)
-    groups = shots.groupby(col.CONDITION, sort=False, dropna=False)
-    numeric = [name for name in varying if name in NUMERIC]
-    parts = [(int(key) if pd.notna(key) else -1, part) for key, part in groups]
-    parts.sort(key=lambda item: _rank(item[1], numeric, item[0]))
-    colours = ordered_colours(len(parts))
-    labels = _tell_apart([part for _, part in parts], varying, units)
+    groups = _divide(shots, units)
+    colours = ordered_colours(len(groups))
+    rows = shots.index.tolist()
     return [
         Series(
-            condition=key,
-            label=labels[place],
+            condition=condition,
+            label=label,
             colour=colours[place],
             marker=MARKERS[place % len(MARKERS)],
             line_style=LINE_STYLES[place % len(LINE_STYLES)],
-            rows=tuple(int(row) for row in part.index),
+            rows=tuple(int(rows[at]) for at in members),
         )
-        for place, (key, part) in enumerate(parts)
+        for place, (condition, label, members) in enumerate(groups)
     ]
 
 
-def _tell_apart(parts: Sequence[pd.DataFrame], varying: Sequence[str], units: Units) -> list[str]:
-    """Label conditions; single shots that nothing tells apart go by the names of their files."""
+def label_series(shots: pd.DataFrame, units: Units) -> dict[int, str]:
+    """Label the conditions of one experiment by its shots, as `build_series`."""
+    return {condition: label for condition, label, _ in _divide(shots, units)}
+
+
+def _divide(shots: pd.DataFrame, units: Units) -> list[tuple[int, str, list[int]]]:
+    """Return each condition of an experiment in order, with its label and the places of its shots.
+
+    Single shots that nothing tells apart go by the names of their files.
+    """
+    varying = varying_columns(shots)
+    columns = {name: shots[name].tolist() for name in varying}
+    members: dict[int, list[int]] = {}
+    for at, condition in enumerate(shots[col.CONDITION].tolist()):
+        members.setdefault(int(condition) if pd.notna(condition) else -1, []).append(at)
+    numeric = [columns[name] for name in varying if name in NUMERIC]
+
+    def rank(item: tuple[int, list[int]]) -> tuple[float, ...]:
+        values = [float(column[item[1][0]]) for column in numeric]
+        return (*(value if np.isfinite(value) else np.inf for value in values), item[0])
+
+    ordered = sorted(members.items(), key=rank)
     labels = [
-        _label_values({name: part[name].iloc[0] for name in varying}, units) for part in parts
+        _label_values({name: column[places[0]] for name, column in columns.items()}, units)
+        for _, places in ordered
     ]
     alike = {label for label in labels if labels.count(label) > 1} | {NOTHING_KNOWN}
+    files = shots[col.FILE].tolist()
     return [
-        _name_shot(part, label) if label in alike and len(part) == 1 else label
-        for part, label in zip(parts, labels, strict=True)
+        (
+            condition,
+            _name_shot(files[places[0]], label) if label in alike and len(places) == 1 else label,
+            places,
+        )
+        for label, (condition, places) in zip(labels, ordered, strict=True)
     ]
 
 
-def _name_shot(part: pd.DataFrame, label: str) -> str:
-    file = printable(Path(str(part[col.FILE].iloc[0])).stem)
-    return file if label == NOTHING_KNOWN else f"{label}, {file}"
+def _name_shot(file: str, label: str) -> str:
+    name = printable(Path(str(file)).stem)
+    return name if label == NOTHING_KNOWN else f"{label}, {name}"
 
 
 def label_conditions(table: pd.DataFrame, units: Units) -> list[str]:
@@ -161,11 +186,6 @@ def name_files_apart(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]
         said += [f"channel {channels[key]}"] if repeated and several and key in channels else []
         names.append(", ".join(said))
     return names
-
-
-def _rank(part: pd.DataFrame, numeric: Sequence[str], condition: int) -> tuple[float, ...]:
-    values = [float(part[name].iloc[0]) for name in numeric]
-    return (*(value if np.isfinite(value) else np.inf for value in values), condition)
 
 
 def _label_values(values: Mapping[str, Any], units: Units) -> str:

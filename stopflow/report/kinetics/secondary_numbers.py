@@ -291,6 +291,10 @@ def _coefficients(kind: str, own: pd.DataFrame) -> tuple[FloatArray, FloatArray]
 
 def _quantile(own: pd.DataFrame) -> float:
     """Student's quantile that the intervals of the table were made with."""
-    ratio = (own[col.HIGH95] - own[col.VALUE]) / own[col.STDERR]
+    high, value, stderr = (
+        own[name].to_numpy(float) for name in (col.HIGH95, col.VALUE, col.STDERR)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (high - value) / stderr
     ratio = ratio[np.isfinite(ratio)]
-    return float(ratio.iloc[0]) if len(ratio) else float("nan")
+    return float(ratio[0]) if len(ratio) else float("nan")

@@ -3,6 +3,7 @@
 Colours are those of Okabe and Ito (2008) for categories and a trimmed cividis for ordered
 values, so both survive colour blindness and grey printing; every use adds a marker, a line
 style or a word. All pictures are drawn inside `styled`, which restores matplotlib's settings.
+Matplotlib is loaded where something is drawn; tables and the page do without it.
 """
 
 import functools
@@ -12,9 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeVar
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import to_hex
 
 from stopflow.report.paper.sizes import PAPERS as PAPERS
 from stopflow.report.paper.sizes import Paper as Paper
@@ -107,11 +106,20 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(draw)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        with mpl.rc_context(RC):
+        from matplotlib import rc_context
+
+        with rc_context(RC):
             return draw(*args, **kwargs)
 
     return wrapped
 
+
+USUAL = frozenset(
+    chr(code)
+    for first, last in ((0x20, 0x17F), (0x391, 0x3C9), (0x2070, 0x208E), (0x2013, 0x2026))
+    for code in range(first, last + 1)
+)
+"""Signs of the Western languages and of units: the type has those that can be printed."""
 
 MOST_SHADES = 8
 """So many shades of one hue can be told apart."""
@@ -122,10 +130,13 @@ def ordered_colours(count: int) -> list[str]:
 
     Where they are many, viridis: its hues differ, too.
     """
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
     if count > MOST_SHADES:
-        return [to_hex(row) for row in mpl.colormaps["viridis"](np.linspace(0.0, 0.94, count))]
+        return [to_hex(row) for row in colormaps["viridis"](np.linspace(0.0, 0.94, count))]
     places = np.linspace(0.0, 0.82, count) if count > 1 else np.array([0.12])
-    return [to_hex(row) for row in mpl.colormaps["cividis"](places)]
+    return [to_hex(row) for row in colormaps["cividis"](places)]
 
 
 def printable(text: str) -> str:
@@ -133,7 +144,10 @@ def printable(text: str) -> str:
 
     So two names stay two names on paper. Line breaks and runs of blanks become one blank.
     """
-    flat, known = " ".join(text.split()), typeface(bold=False).characters
+    flat = " ".join(text.split())
+    if flat.isprintable() and (flat.isascii() or USUAL.issuperset(flat)):
+        return flat
+    known = typeface(bold=False).characters
     if flat.isprintable() and known.issuperset(map(ord, flat)):
         return flat
     runs = itertools.groupby(flat, lambda c: c.isprintable() and ord(c) in known)

@@ -2,10 +2,10 @@
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib.font_manager import FontProperties
-from matplotlib.ft2font import FT2Font, LoadFlags
+if TYPE_CHECKING:  # loaded where something is set in the type
+    from matplotlib.font_manager import FontProperties
 
 _SET_SIZE = 100.0
 """Size in points at which glyphs are measured."""
@@ -15,8 +15,12 @@ class Typeface:
     """One weight of the type; widths are in em."""
 
     def __init__(self, *, bold: bool) -> None:
+        from matplotlib import get_data_path
+        from matplotlib.ft2font import FT2Font, LoadFlags
+
         name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-        self.path = Path(mpl.get_data_path()) / "fonts" / "ttf" / name
+        self.path = Path(get_data_path()) / "fonts" / "ttf" / name
+        self._unhinted = LoadFlags.NO_HINTING
         self.font = FT2Font(str(self.path))
         self.font.set_size(_SET_SIZE, 72)
         self._codes: dict[str, str] = {}
@@ -40,7 +44,7 @@ class Typeface:
             return sum(map(advances.__getitem__, text))
         except KeyError:
             for character in set(text).difference(advances):
-                found = self.font.load_char(ord(character), flags=LoadFlags.NO_HINTING)
+                found = self.font.load_char(ord(character), flags=self._unhinted)
                 advances[character] = found.linearHoriAdvance / 65536.0 / _SET_SIZE
         return sum(map(advances.__getitem__, text))
 
@@ -54,7 +58,7 @@ class Typeface:
         """Height of a line of small letters above its baseline, and depth below it."""
         boxes = []
         for character in "lp":
-            glyph = self.font.load_char(ord(character), flags=LoadFlags.NO_HINTING)
+            glyph = self.font.load_char(ord(character), flags=self._unhinted)
             boxes.append(glyph.bbox)
         scale = 64.0 * _SET_SIZE
         return max(box[3] for box in boxes) / scale, -min(box[1] for box in boxes) / scale
@@ -67,6 +71,8 @@ def typeface(*, bold: bool) -> Typeface:
 
 
 @functools.cache
-def find_font(size: float, *, bold: bool = False) -> FontProperties:
+def find_font(size: float, *, bold: bool = False) -> "FontProperties":
     """Return what matplotlib is to be told of the type, `size` in points."""
+    from matplotlib.font_manager import FontProperties
+
     return FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")

@@ -118,6 +118,16 @@ class _ColumnCells:
 
     def cells(self, values: Sequence[object], numbers: Sequence[int]) -> list[str]:
         """Return the cells of some rows; nothing where there is no value."""
+        if not self._whole and all(type(value) is float for value in values):
+            head, look = f'<c r="{self._letter}', f'" s="{self._look}"><v>'
+            return [
+                f"{head}{number}{look}{value!r}</v></c>"
+                if -math.inf < value < math.inf  # type: ignore[operator]
+                else ""
+                if value != value
+                else self._cell(value, number)
+                for value, number in zip(values, numbers, strict=True)
+            ]
         return [self._cell(value, number) for value, number in zip(values, numbers, strict=True)]
 
     def _cell(self, value: object, number: int) -> str:
