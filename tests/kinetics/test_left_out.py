@@ -14,6 +14,7 @@ from stopflow.kinetics.analysis import (
     condition_rows,
     shot_rows,
 )
+from stopflow.kinetics.verdicts.repeatability import as_series, outliers_of
 from stopflow.trace import Experiment
 
 
@@ -99,6 +100,17 @@ def test_it_can_be_forbidden_and_depends_on_no_other_folder(rng):
     for name in ("outlier_files", "k_per_s", "k_stderr_per_s"):
         rows = [condition_rows(item.experiments[0]) for item in (alone, beside)]
         assert [row[name] for row in rows[0]] == [row[name] for row in rows[1]]
+
+
+@pytest.mark.parametrize("conditions", [3, 5, 20])
+def test_chances_of_shots_that_only_scatter_are_no_lower_than_they_say(conditions, rng):
+    """A median is known with fewer degrees of freedom than its values have together."""
+    chances = []
+    for _ in range(4000 // conditions):
+        k = np.exp(0.01 * rng.standard_normal((conditions, 4)))
+        found = outliers_of([as_series(np.arange(4), row, 0.001 * row) for row in k])
+        chances += [deviation.chance for row in found for deviation in row]
+    assert 0.5 < np.mean(np.array(chances) < 0.01) / 0.01 < 1.2
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ class ConcentrationPlot:
     behind: float
 
     @property
-    def error_dof(self) -> int:
+    def error_dof(self) -> float:
         """Degrees of freedom behind the errors."""
         return self.points[0].error_dof
 

@@ -127,7 +127,7 @@ def _two_step(named: _Reading, mechanism: str) -> tuple[Curve, ...]:
     return fit_two_step(mechanism, fast, slow, error_dof=_error_dof(named)) or ()
 
 
-def _error_dof(reading: _Reading) -> int:
+def _error_dof(reading: _Reading) -> float:
     return reading.fast.error_dof + reading.slow.error_dof
 
 

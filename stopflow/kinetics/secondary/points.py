@@ -44,7 +44,7 @@ class SecondaryPoint:
     value: float
     extra: tuple[tuple[str, str], ...]
     relative_error: float
-    error_dof: int
+    error_dof: float
 
     @property
     def place(self) -> tuple[str, int]:

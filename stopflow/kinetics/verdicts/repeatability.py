@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtri, fdtrc, stdtr
+from scipy.special import chdtri, fdtrc, gammaln, stdtr
 
 from stopflow.trace import FloatArray, frozen_array
 
@@ -65,11 +65,11 @@ class Repeatability:
     tau
         Relative scatter between shots beyond the error of a single fit.
     dof
-        Degrees of freedom behind it.
+        Degrees of freedom that it is known with; a median has fewer than its values together.
     """
 
     tau: float
-    dof: int
+    dof: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def pool(series: Sequence[Series]) -> Repeatability:
     excess = [_excess_variance(item) for item in usable]
     return Repeatability(
         tau=float(np.sqrt(max(np.median(excess), 0.0))) if excess else 0.0,
-        dof=sum(_free(item) for item in usable),
+        dof=_known_with([_free(item) for item in usable]),
     )
 
 
@@ -129,7 +129,7 @@ def outliers_of(series: Sequence[Series]) -> list[list[Deviation | None]]:
     usable = [item for item in series if len(item) >= FEWEST_SHOTS]
     excess = {id(item): _excess_variance(item) for item in usable}
     ordered = np.sort(list(excess.values()))
-    dof = sum(_free(item) for item in usable)
+    frees = [_free(item) for item in usable]
     found: list[list[Deviation | None]] = []
     for item in series:
         if len(item) < FEWEST_SHOTS:
@@ -144,8 +144,10 @@ def outliers_of(series: Sequence[Series]) -> list[list[Deviation | None]]:
                 row.append(None)
                 continue
             tau = float(np.sqrt(max(_median_with(ordered, own, mine), 0.0)))
-            free = dof - _free(item) + (_free(rest) if mine else 0)
-            row.append(_outlier(item, index, rest, Repeatability(tau=tau, dof=max(free, 1))))
+            behind = list(frees)
+            behind.remove(_free(item))
+            dof = _known_with([*behind, _free(rest)] if mine else behind)
+            row.append(_outlier(item, index, rest, Repeatability(tau=tau, dof=max(dof, 1.0))))
         found.append(row)
     return found
 
@@ -195,6 +197,30 @@ def _excess_variance(series: Series) -> float:
             rest = rest - place * float(place @ rest) / spread
     variance = float(rest @ rest) / free / _median_factor(free)
     return variance - float((series.error**2).mean())
+
+
+def _known_with(frees: Sequence[int]) -> float:
+    """Degrees of freedom of a median of variances: all of one, and what it keeps of the others.
+
+    Student's distribution with these gives the chances of simulated shots, to a factor of 1.5 from
+    three conditions on and lower with two; with the sum of all, a chance of 1 in 1,000 is 2 to 3.
+    """
+    if not frees:
+        return 0.0
+    largest = max(frees)
+    return largest - _kept_by_median(largest) + sum(map(_kept_by_median, frees))
+
+
+@lru_cache(maxsize=256)
+def _kept_by_median(free: int) -> float:
+    """Degrees of freedom of a mean of variances as uncertain as a median of many of `free` each.
+
+    The relative variance of a median of n values is ``1 / (4 n p^2)`` with the density p of
+    their logarithm at the median; that of a mean of n variances is ``2 / (n f)``.
+    """
+    half = chdtri(free, 0.5) / 2
+    density = np.exp(free / 2 * np.log(half) - half - gammaln(free / 2))
+    return 8 * float(density) ** 2
 
 
 @lru_cache(maxsize=256)
