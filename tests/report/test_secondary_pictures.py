@@ -120,8 +120,8 @@ def test_amplitudes_of_both_phases_are_drawn_in_the_unit_of_the_signal(rng) -> N
     ]
     secondary, conditions = lab_of(rng, points, "double")
     pictures = {picture.title: picture for picture in pictures_of(secondary, conditions)}
-    second = next(own for title, own in pictures.items() if title.endswith("amplitude2"))
-    assert second.y_label == "amplitude2 / AU"
+    second = next(own for title, own in pictures.items() if title.endswith("amplitude₂"))
+    assert second.y_label == "amplitude₂ / AU"
     np.testing.assert_allclose(second.y, conditions["amplitude2"])
     assert np.isfinite(second.low).all()
     assert [line for line in second.said if line.startswith("K = ") and line.endswith("µM")], (

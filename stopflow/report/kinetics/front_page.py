@@ -29,8 +29,8 @@ from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.rounding import (
     MISSING,
-    celsius_text,
     column_errors,
+    format_celsius,
     format_digits,
     format_half_life,
     format_interval,
@@ -196,7 +196,7 @@ def _condition_row(row: dict, shown: set[str], units: Units) -> tuple[str, ...]:
     if col.IONIC_STRENGTH_M in shown:
         cells.append(write_amount(float(row[col.IONIC_STRENGTH_M]), units.ionic_strength))
     if col.TEMPERATURE_K in shown:
-        cells.append(celsius_text(float(row[col.TEMPERATURE_K])))
+        cells.append(format_celsius(float(row[col.TEMPERATURE_K])))
     return (
         *cells,
         str(shots) if fitted == shots else f"{fitted} of {shots}",

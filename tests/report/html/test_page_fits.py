@@ -10,6 +10,7 @@ from page_fits import PAGE_LAWS, Job, fit_in_page, fit_in_python, largest_differ
 import stopflow
 from stopflow.io.readers.reading import read_push
 from stopflow.kinetics.laws import LAWS
+from stopflow.report.paper.rounding import set_sentence
 
 pytestmark = pytest.mark.whole
 
@@ -313,4 +314,4 @@ def test_a_further_phase_is_believed_where_python_believes_it(open_page, small_p
     given = [time.tolist(), [signal(few).tolist(), signal(enough).tolist()], law]
     (first, why), (second, _) = open_page(small_page).evaluate(JUDGE_IN_PAGE, given)
     assert (first, second) == (False, True)
-    assert said.startswith(why)
+    assert set_sentence(said).startswith(why)
