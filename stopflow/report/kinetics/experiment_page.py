@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import nan
 
@@ -47,6 +48,8 @@ Columns = Mapping[str, FloatArray]
 _LEAST_SHIFT = 0.1
 """Shift of k, in standard errors, below which its size is not worth a number."""
 _STRIP_MM, _LEAST_STRIP_MM = 54.0, 44.0
+_SIZE, _SMALLER_SIZE = 6.8, 6.2
+"""Type of the tables in points, and where that makes them fit on the page."""
 _LEAST_TRACES_MM = 50.0
 _USUAL_TRACES_MM = 76.0
 _MOST_TRACES_MM = 128.0
@@ -86,17 +89,21 @@ def build_experiment_blocks(
         return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
     said_below = _caption(counts, has_cuts=bool(tables.cuts))
     caption = build_note(said_below)
-    above_mm, below_mm = (
-        sum(block.height_mm(ruler, paper.text_width_mm) for block in part)
-        for part in ((*blocks, caption), below)
-    )
+
+    def measure_mm(part: Sequence[Block]) -> float:
+        return sum(block.height_mm(ruler, paper.text_width_mm) for block in part)
+
     page_mm = paper.floor_mm - paper.top_mm
-    room_mm = page_mm - above_mm - 2.0
+    room_mm = page_mm - measure_mm([*blocks, caption]) - 2.0
+    least_mm = _LEAST_TRACES_MM + (_LEAST_STRIP_MM if counts.fitted else 0.0)
+    if measure_mm(below) > room_mm - least_mm >= measure_mm(smaller := _set_smaller(below)):
+        below = smaller
+    below_mm = measure_mm(below)
     strip_mm = _strip_mm(room_mm - below_mm) if counts.fitted else 0.0
     traces_mm = _traces_mm(room_mm - strip_mm, below_mm, page_mm=page_mm)
     picture = Picture(
         tall_mm=traces_mm + strip_mm,
-        paint=partial(_paint, data, tables, traces_mm),
+        paint=partial(_paint, data, tables, traces_mm, strip_mm),
         after_mm=1.0,
         shows=f"{name} traces",
     )
@@ -146,6 +153,7 @@ def _paint(
     data: KineticsReportData,
     tables: ExperimentTables,
     tall_mm: float,
+    strip_mm: float,
     page: Page,
     x_mm: float,
     y_mm: float,
@@ -158,7 +166,7 @@ def _paint(
     draw_traces(page, picture, x_mm, y_mm, width_mm=width_mm, tall_mm=tall_mm)
     fitted = int(np.isfinite(tables.shots[col.K_PER_S]).sum())
     half, whole = (width_mm - 36.0) / 2, width_mm - 15.0
-    place = partial(page.axes, y_mm=y_mm + tall_mm + 5.0, height_mm=36.0)
+    place = partial(page.axes, y_mm=y_mm + tall_mm + 5.0, height_mm=strip_mm - 18.0)
     if tables.cuts:
         wide = whole if fitted == 1 else half
         draw_cuts(place(x_mm + 15.0, width_mm=wide), tables, picture)
@@ -172,6 +180,14 @@ def _strip_mm(room_mm: float) -> float:
     """Height of the strip: a little lower where all then fits in the room with the traces."""
     fits = room_mm - _STRIP_MM < _LEAST_TRACES_MM <= room_mm - _LEAST_STRIP_MM
     return room_mm - _LEAST_TRACES_MM if fits else _STRIP_MM
+
+
+def _set_smaller(blocks: Sequence[Block]) -> list[Block]:
+    """Set tables in smaller type, so that those that just miss a page fit on it."""
+    return [
+        replace(block, size=_SMALLER_SIZE, measured={}) if isinstance(block, Grid) else block
+        for block in blocks
+    ]
 
 
 def _traces_mm(room_mm: float, below_mm: float, *, page_mm: float) -> float:
@@ -238,7 +254,7 @@ def _models_grid(tables: ExperimentTables) -> Grid:
     return Grid(
         columns=tuple(columns[place] for place in kept),
         rows=tuple(tuple(row[place] for place in kept) for row in rows),
-        size=6.8,
+        size=_SIZE,
         name="Models tried",
     )
 
@@ -294,4 +310,4 @@ def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
         Column(title="Shots", align="right"),
         Column(title="Reason and files", wrap=True),
     )
-    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="Verdicts")
+    return Grid(columns=columns, rows=tuple(rows), size=_SIZE, name="Verdicts")

@@ -17,9 +17,11 @@ from stopflow.report.kinetics.input_problems import say_disagreements
 from stopflow.report.kinetics.law_choice import is_listed, law_choice_grid, list_law_choices
 from stopflow.report.kinetics.repeats import build_repeat_blocks, list_doubtful
 from stopflow.report.kinetics.summary import (
+    OF_ALL_PHASES,
     Counts,
     count_shots,
     count_things,
+    has_several_phases,
     join_words,
     state_left_out,
     state_trust,
@@ -242,6 +244,8 @@ def _table_note(data: KineticsReportData) -> str:
     note += (
         " Shot SD: standard deviation of k between shots. S/N: amplitude over noise of one shot."
     )
+    if has_several_phases(data.conditions):
+        note += f" Half-life{OF_ALL_PHASES}, not of k alone."
     if "replicates" in sources:
         note += " Intervals come from the scatter between replicates"
         note += "; with a single shot, from its fit." if "single shot" in sources else "."

@@ -193,7 +193,7 @@ def format_half_life(seconds: float, error_s: float) -> str:
 
 def format_concentration(molar: float) -> str:
     """Write a concentration in M, mM, µM or nM."""
-    return _in_unit(molar, 3, _CONCENTRATIONS, exact=True)
+    return _in_unit(molar, 4, _CONCENTRATIONS, exact=True)
 
 
 def format_temperature(kelvin: float) -> str:

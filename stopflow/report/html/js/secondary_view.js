@@ -81,7 +81,7 @@ class PlotView {
       ? `Yours: ${sayParameters(own.parameters, plot)}`
       : changed ? sayMissing(plot) : "";
     const xs = [plot.x, plot.curveX, columnsOf(fresh).x];
-    const ys = [plot.y, plot.low, plot.high, ...plot.curves.map((curve) => curve.y), columnsOf([...(own?.points ?? []), ...fresh]).y];
+    const ys = [plot.y, plot.low, plot.high, ...plot.curves.filter(({ chosen }) => chosen).map(({ y }) => y), columnsOf([...(own?.points ?? []), ...fresh]).y];
     this.chart.show({
       layers, x: spanOf(xs, 0.02) ?? [0, 1], y: spanOf(ys.map(numbersOnly)) ?? [0, 1],
       xLabel: plot.xLabel, yLabel: plot.yLabel,
