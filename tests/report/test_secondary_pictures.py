@@ -75,6 +75,18 @@ def test_more_than_two_decades_stand_on_a_logarithmic_axis(rng) -> None:
     assert picture.x_label == "concentration / µM"
 
 
+def test_a_curve_that_was_not_taken_does_not_press_the_points_down(rng) -> None:
+    """A line through a saturation leaves the frame, which the points and the hyperbola fill."""
+    points = [
+        (Conditions(substrate="S", concentration_M=at), [(0.5, 1 + 120 * at / (1.5e-4 + at))])
+        for at in np.geomspace(1e-6, 1e-3, 11)
+    ]
+    (picture,) = pictures_of(*lab_of(rng, points, "single"))
+    assert max(curve.y.max() for curve in picture.curves if not curve.chosen) > 200
+    _, top = drawn(picture).get_ylim()
+    assert picture.y.max() < top < 1.3 * picture.y.max()
+
+
 def test_every_curve_of_a_plot_has_its_name(rng) -> None:
     points = [
         (Conditions(substrate="S", concentration_M=at), [(0.5, 2 + 1e6 * at)])

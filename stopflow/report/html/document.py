@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stopflow.report.html.assemble import assemble_page
+from stopflow.report.paper.style import keep_together
 
 DOCUMENT_MODULES = (
     "decisions",
@@ -46,7 +47,7 @@ def build_document(
     payload = {
         "title": title,
         "about": about,
-        "answers": [list(pair) for pair in answers],
+        "answers": [[asked, keep_together(said)] for asked, said in answers],
         "tables": list(tables),
         "plots": list(plots),
         "closing": list(closing),

@@ -22,6 +22,7 @@ from stopflow.report.kinetics.secondary_numbers import (
 )
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import set_sentence
+from stopflow.report.paper.style import keep_together
 from stopflow.report.paper.units import Unit, Units, build_units, shared_unit
 from stopflow.report.tables.tables import signal_unit
 
@@ -104,7 +105,9 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
         "command": str(data.provenance.get("command", "")),
         "robust": bool(analysis.get("robust", False)),
         "fixed": dict(analysis.get("fixed", {})),
-        "answers": [[answer.question, answer.text] for answer in build_answers(data).answers],
+        "answers": [
+            [answer.question, keep_together(answer.text)] for answer in build_answers(data).answers
+        ],
         "concentrationUnit": _unit(units.concentration, shots["concentration_M"]),
         "ionicStrengthUnit": _unit(units.ionic_strength, shots["ionic_strength_M"]),
         "scatter": _common_scatter(shots),

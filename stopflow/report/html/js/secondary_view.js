@@ -121,7 +121,8 @@ function numbersOnly(values) {
 function sayParameters(parameters, { factor, xLabel }) {
   const say = ({ name, value, stderr, unit }) => {
     const [scale, shown] = unit === "M" ? [factor, xLabel.split(" / ").at(-1)] : [1, unit];
-    return `${name} = ${formatPm(scale * value, scale * (stderr ?? NaN))} ${shown}`.trim();
+    const text = `${name} = ${formatPm(scale * value, scale * (stderr ?? NaN))} ${shown}`.trim();
+    return text.replaceAll(" ", "\u00a0");  // A line ends between parameters.
   };
   return parameters.map(say).join(", ");
 }
