@@ -166,7 +166,7 @@ def read_experiment(
             shots.append(shot)
             problems += [*(remarks if number == channels[0] else []), *wrong]
         problems += _incomplete(push.label, matching, reading)
-    problems += _without_file(reading, labels)
+    problems += _without_file(reading, labels, listing.files)
     problems += _undecided(decisions, content.pushes)
     checked, findings = check_metadata(shots, folder=shown_name(folder.resolve().name))
     problems += findings
@@ -283,15 +283,25 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
     return [warning_of(file, found, expected="a value, as for other files")]
 
 
-def _without_file(reading: WorkbookReading, labels: Sequence[str]) -> list[Problem]:
+def _without_file(
+    reading: WorkbookReading, labels: Sequence[str], files: Sequence[Path]
+) -> list[Problem]:
+    """List the rows whose files are not there, or are there and hold no trace."""
     present = {file_key(label) for label in labels}
+    others = {file_key(path.name) for path in files}
     problems = []
     for row in reading.rows:
-        if file_key(row.file) not in present:
-            found, expected = f"{row.file!r}, which is not there", "a file of this folder"
+        key = file_key(row.file)
+        if key not in present:
+            what = "in which no trace was found" if key in others else "which is not there"
+            expected = "a trace" if key in others else "a file of this folder"
             problems.append(
                 Problem(
-                    row.book, found, where=row.place, expected=expected, rule="row: no such file"
+                    row.book,
+                    f"{row.file!r}, {what}",
+                    where=row.place,
+                    expected=expected,
+                    rule=f"row: {what}",
                 )
             )
     return problems

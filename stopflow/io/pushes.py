@@ -151,7 +151,7 @@ def _read_book(file: SortedFile, content: FolderContent, *, time_unit: str | Non
     for recording in named_apart([replace(item, name=name) for item in found], name):
         _add(recording, content, source=name)
     rest = [item.rest for item in divided if item.rest is not None]
-    if rest or not found:
+    if rest or not (found or any(item.problems for item in divided)):
         content.sheets[path] = rest
 
 

@@ -1,5 +1,6 @@
 """What the files of a folder are: traces, workbooks and tables, or nothing of the kind."""
 
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ _FILE_NAMES = frozenset(QUANTITIES["file"].names)
 _LONGEST_HEADER = 10_000
 _SPLIT = str.maketrans({";": "\t", ",": "\t", "|": "\t"})
 
+_CLOCK = re.compile(r'"?\d{1,2}:\d\d')
 _DIGITS = frozenset("0123456789.+-eE")
 _COMPANIONS = (
     *(".pdf", ".doc", ".docx", ".ppt", ".pptx", ".odt", ".odp", ".rtf", ".eml", ".msg"),
@@ -84,6 +86,8 @@ def sort_file(path: Path) -> SortedFile:
         return SortedFile(path=path, kind="trace", reader=reader)
     if is_damaged_trace(head) or (head.text and _has_time_header(head)):
         return SortedFile(path=path, kind="trace")
+    if head.text and _has_numbers_alone(head):
+        return _other(path, head)
     if name.endswith(TEXT_TABLES) or (head.text and _has_file_column(head)):
         return SortedFile(path=path, kind="table")
     if name.endswith(ENDINGS):
@@ -125,9 +129,10 @@ def _has_file_column(head: Head) -> bool:
 
 
 def _has_time_header(head: Head) -> bool:
-    """Tell whether one of the first lines is a header that begins with a time and its unit.
+    """Tell whether one of the first lines is a header that begins with a time.
 
-    Its rows are then those of a trace, also where no reader can read them.
+    It has a unit, or times of a clock stand below it. Its rows are then those of a trace, also
+    where no reader can read them.
     """
     if _has_file_column(head):
         return False
@@ -135,9 +140,17 @@ def _has_time_header(head: Head) -> bool:
         first, *others = line[:_LONGEST_HEADER].translate(_SPLIT).split("\t")
         label = parse_label(first[:80])
         rows = [row for row in head.lines[number + 1 :] if row.strip()]
-        if label.is_time and label.unit and len(others) == 1 and len(rows) >= LEAST_ROWS:
+        is_time = label.is_time and (label.unit or all(map(_CLOCK.match, rows)))
+        if is_time and len(others) == 1 and len(rows) >= LEAST_ROWS:
             return all(sum(map(str.isdigit, row)) >= 2 for row in rows[:LEAST_ROWS])
     return False
+
+
+def _has_numbers_alone(head: Head) -> bool:
+    """Tell whether a text is rows of numbers alone, the last perhaps cut off: it is no table."""
+    filled = [line for line in head.lines if line.strip()]
+    begun = _DIGITS.issuperset(filled[-1].strip()) if len(filled) > 1 else False
+    return bool(filled) and all(map(_is_row, filled[:-1] if begun else filled))
 
 
 def _other(path: Path, head: Head) -> SortedFile:
@@ -149,5 +162,5 @@ def _other(path: Path, head: Head) -> SortedFile:
 def _may_hold_traces(head: Head) -> bool:
     """Tell whether a file that is not read may be of an instrument, and not a note or a picture."""
     if head.text:
-        return sum(map(_is_row, head.lines)) >= LEAST_ROWS
+        return sum(map(_is_row, head.lines)) >= LEAST_ROWS or _has_numbers_alone(head)
     return bool(head.data.strip()) and not head.name.casefold().endswith(_COMPANIONS)

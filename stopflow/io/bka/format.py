@@ -15,6 +15,7 @@ A file is a header of records, the line ``"_DATA"``, and rows of numbers::
 - Line 1 says which kind (`bka_header`): one signal column, or ``_NBY`` of them.
 - A record is a quoted key, white space, and a value; text is quoted, numbers are bare. Keys repeat
   (several ``_COMMENT`` lines); the number of records is free, so the data start where ``_DATA`` is.
+  A file that a spreadsheet has saved anew has lost its quotes, and is read as well.
 - The first column is x, in the unit ``_UNITX``. ``_DELTAX`` is 0 whatever the step is and is not
   used; steps may be uneven. Signal n has the unit ``_UNITYn`` (``_UNITY`` when it is the only one).
 - Numbers are C's ``%g`` with 6 digits, exponents allowed; a signal that overflowed is a word such
@@ -45,6 +46,7 @@ from stopflow.io.bka.header import (
 )
 from stopflow.io.bka.numbers import MOST_COLUMNS, parse_rows
 from stopflow.io.guard import SHOWN
+from stopflow.io.readers.recording import own_points
 from stopflow.io.text import decode, to_single_byte
 from stopflow.io.units import TIME, parse_time_unit
 from stopflow.trace import Problem, Recording, warning_of
@@ -53,7 +55,7 @@ KEY: Final = "bio-kine"
 DEFAULT_TIME_UNIT = "ms"
 """Unit of x where neither file nor user says one."""
 
-_DATA = re.compile(rb'(?:\A|[\r\n])[ \t]*"_DATA"', re.IGNORECASE)
+_DATA = re.compile(rb'(?:\A|[\r\n])[ \t]*(?:"_DATA"|_DATA(?=[ \t]*(?:[\r\n]|\Z)))', re.IGNORECASE)
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _SIGNAL_WIDTH = 8
 
@@ -88,6 +90,8 @@ def parse_bka(data: bytes, *, name: str, time_unit: str | None = None) -> Record
     scale, unit_notes = _time_scale(header, name=name, time_unit=time_unit)
     count, count_notes = _column_count(header, name=name)
     numbers, row_notes = parse_rows(text, start=start, columns=count, name=name)
+    own, foreign = own_points(numbers[0], name=name)
+    numbers = numbers[:, :own]
     if scale >= 1:
         numbers[0] *= scale
     else:
@@ -104,7 +108,7 @@ def parse_bka(data: bytes, *, name: str, time_unit: str | None = None) -> Record
         signal_units=header.signal_units(signals),
         wavelengths_nm=(nan,) * signals,
         records=header.records,
-        notes=(*header.notes, *unit_notes, *count_notes, *row_notes),
+        notes=(*header.notes, *unit_notes, *count_notes, *row_notes, *foreign),
     )
 
 

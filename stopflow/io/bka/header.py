@@ -100,6 +100,9 @@ def parse_header(text: str, *, name: str) -> BkaHeader:
 
 def _split_record(text: str) -> tuple[str, str]:
     """Return the key and the value of a record; two empty texts for any other line."""
+    if text.startswith("_"):  # a spreadsheet has taken the quotes away
+        key, *values = text.split(maxsplit=1)
+        return key, "".join(values)
     opening, *rest = text.split('"', 2)
     if opening or len(rest) < 2 or not rest[0].startswith("_"):
         return "", ""

@@ -64,7 +64,7 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     """
     del time_unit
     lines = split_lines(decode(to_single_byte(data)))
-    start = next((i for i, line in enumerate(lines) if line.strip().upper() == '"_DATA"'), None)
+    start = next((i for i, line in enumerate(lines) if line.strip('"\t ').upper() == "_DATA"), None)
     if start is None:
         raise FormatError(name, found='no line "_DATA"', expected='"_DATA" and rows of numbers')
     records = tuple(_record(line) for line in lines[1:start] if line.strip())
@@ -128,6 +128,5 @@ def _record(line: str) -> tuple[str, str]:
     key, _, value = line.strip().partition("\t")
     if not value:
         key, _, value = line.strip().partition(" ")
-    return (
-        (key.strip('"'), value.strip().strip('"')) if key.startswith('"_') else ("", line.strip())
-    )
+    key, value = key.strip('"'), value.strip().strip('"')
+    return (key, value) if key.startswith("_") else ("", line.strip())

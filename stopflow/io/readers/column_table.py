@@ -18,7 +18,7 @@ from stopflow.io.readers.labels import (
     require_time_unit,
     wavelength_nm,
 )
-from stopflow.io.readers.recording import build_recording, named_apart
+from stopflow.io.readers.recording import build_recording
 from stopflow.io.workbook.headers import is_not_itself
 from stopflow.trace import FloatArray, Problem, Recording, note_of
 
@@ -65,8 +65,8 @@ def read_columns(
     time_unit: str | None,
     records: Sequence[tuple[str, str]] = (),
     notes: Sequence[Problem] = (),
-) -> tuple[Recording, ...]:
-    """Turn columns into recordings, one a push.
+) -> list[Recording]:
+    """Turn columns into recordings, one a push, each labelled by its first header.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def read_columns(
             remarks = []
     if not found:
         raise FormatError(name, found="no signal column", expected="a column beside the time")
-    return named_apart(found, name)
+    return found
 
 
 def _recording(

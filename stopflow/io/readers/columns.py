@@ -29,9 +29,10 @@ from stopflow.io.readers.blocks import read_block
 from stopflow.io.readers.column_table import INDEX_NAMES, Columns, read_columns
 from stopflow.io.readers.content import Head
 from stopflow.io.readers.headings import begins_with_time, find_heading, lines_above, short_header
-from stopflow.io.readers.labels import fold_label, parse_label
+from stopflow.io.readers.labels import fold_label, is_unit_alone, parse_label
 from stopflow.io.readers.marks import Mark
 from stopflow.io.readers.numbers import COMMENTS, Layout, find_layout
+from stopflow.io.readers.recording import named_apart
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import Recording
 
@@ -45,6 +46,11 @@ _LOOKED_AT = 300
 FEW_NUMBERED = 50
 """Fewer rows counted 1, 2, 3, ... without a header are as likely a list."""
 
+_FEW = 2
+"""Rows, the last one perhaps cut off, that are no block of them."""
+_LONGEST = 10_000
+_LETTER = re.compile(r"[^\W\d_]")
+_BEGUN = re.compile(r"[-+\d., eE\"]*")
 _PADDED = re.compile(r"\s*0\d")
 _UNIT_KEYS = frozenset({"timeunit", "timeunits", "xunit", "xunits", "unitx", "unitoftime"})
 
@@ -91,6 +97,29 @@ MARKS: Final = (
 """How the format is told."""
 
 
+def count_begun_rows(head: Head) -> int | None:
+    """Return how many rows a trace has that was cut off within the first; None for any other text.
+
+    Under the header of a time stand a row of units at most and what rows begin with.
+    """
+    filled = [line for line in head.lines if line.strip()]
+    for at, line in enumerate(filled[:20]):
+        sign = next((sign for sign in "\t;,|" if sign in line), None)
+        cells = [cell.strip() for cell in line[:_LONGEST].split(sign)]
+        labels = [parse_label(cell) for cell in cells if cell]
+        if not begins_with_time(line) or any(label.is_of_table for label in labels):
+            continue
+        if not all(map(_LETTER.search, filter(None, cells))):
+            return None
+        below = [row[:_LONGEST].split(sign) for row in filled[at + 1 :]]
+        if below and all(is_unit_alone(cell) for cell in below[0]):
+            below = below[1:]
+        if len(below) > _FEW or not all(_BEGUN.fullmatch(" ".join(row)) for row in below):
+            return None
+        return sum(len(row) == len(cells) and row[-1].strip() != "" for row in below)
+    return None
+
+
 def looks_like_times(times: Sequence[float], *, has_header: bool) -> bool:
     """Tell a first column of times from any other, by its values."""
     if len(times) < LEAST_ROWS or any(b <= a for a, b in pairwise(times)):
@@ -135,9 +164,10 @@ def parse_as(
         times_above=heading.times,
         bare_wavelengths=bare_wavelengths,
     )
-    return read_columns(
+    recordings = read_columns(
         columns, key=key, name=name, time_unit=time_unit, records=records, notes=block.notes
     )
+    return named_apart(recordings, name)
 
 
 def _require_one_reading(lines: Sequence[str], first: int, layout: Layout, *, name: str) -> None:

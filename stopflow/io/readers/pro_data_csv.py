@@ -26,7 +26,8 @@ has a column a push; ``Time`` alone has one column. A line such as ``Repeat,2`` 
 which push it is. A file that a spreadsheet has saved anew with semicolons or TABs, and then perhaps
 with decimal commas, is read as well. ``-0`` is padding: what was not recorded.
 Properties that are 0 throughout (counts) are listed and not read; several others become further
-signals. The number of header lines is free.
+signals. The number of header lines is free. A file that was cut off between two rows shows by the
+trailer that it lacks, and by the points, the end or the properties that its header declares.
 """
 
 import re
@@ -42,7 +43,8 @@ from stopflow.io.readers.marks import first_line, line_beginning, whole_line
 from stopflow.io.readers.numbers import Layout
 from stopflow.io.readers.recording import build_matrix, build_recording, named_apart
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.trace import FloatArray, Problem, Recording, note_of
+from stopflow.io.units import parse_time_unit
+from stopflow.trace import FloatArray, Problem, Recording, note_of, warning_of
 
 KEY = "pro-data-csv"
 MARKS: Final = (
@@ -54,6 +56,12 @@ MARKS: Final = (
 """How the format is told."""
 _SIGNS = re.compile("[,;\t]")
 _TRAILER = "History:"
+_COUNT = re.compile(r"Available Properties: \d{1,4}")
+_END = {
+    "Time": re.compile(r"time points over (\d+(?:\.\d+)?) *(ms|us|s|min)\b"),
+    "Wavelength": re.compile(r"- *(\d+(?:\.\d+)?) *(nm)\b"),
+}
+"""What a dimension declares as the end of its axis, and the unit."""
 AXES = ("Time", "Wavelength", "Repeat", "Channel", "Temperature")
 
 
@@ -88,20 +96,50 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     if not properties:
         where = f"below line {begin + 1}"
         raise FormatError(name, where=where, found="no data", expected="Time,Wavelength and rows")
+    notes = [remark for item in properties for remark in item.notes]
+    if not any(_plain(line) == _TRAILER for line in lines[begin:]):
+        notes += _without_trailer(lines[1:begin], properties, name=name)
     filled = [item for item in properties if np.any(item.values != 0)]
     empty = [item.name for item in properties if item not in filled]
-    notes = [remark for item in properties for remark in item.notes]
     if empty and filled:
         found = f"{', '.join(empty)}: 0 throughout; not read"
         notes.append(note_of(name, found, rule="zeros"))
     if not filled:
         raise FormatError(name, found="nothing but zeros", expected="signals")
-    recordings = [
-        recording
-        for item in filled
-        for recording in _recordings(item, name=name, records=records, notes=notes)
+    first, *others = [
+        recording for item in filled for recording in _recordings(item, name=name, records=records)
     ]
-    return named_apart(recordings, name)
+    first = replace(first, notes=(*notes, *first.notes))
+    return named_apart([first, *others], name)
+
+
+def _without_trailer(
+    header: Sequence[str], properties: Sequence[_Property], *, name: str
+) -> tuple[Problem, ...]:
+    """Say of a file without its trailer what it lacks of its data, or that nothing tells it."""
+    last, missing = properties[-1], []
+    declared = [_parts(line) for line in header]
+    counts = [int(parts[1]) for parts in declared if _COUNT.fullmatch(" ".join(parts))]
+    titles = {item.name for item in properties}
+    if counts and len(titles) < counts[0]:
+        missing.append(f"{len(titles)} of {counts[0]} properties")
+    longest = max(len(item.rows) for item in properties)
+    if len(last.rows) < longest:
+        missing.append(f"{len(last.rows)} rows in its last block and {longest} in another")
+    text = "\n".join(" ".join(parts) for parts in declared if parts[:1] == last.axes[:1])
+    end = _END[last.axes[0]].search(text) if last.axes[0] in _END else None
+    if end and len(last.rows) > 1:
+        stop = float(end[1]) * (parse_time_unit(end[2]) or 1.0)
+        if stop - last.rows[-1] > abs(last.rows[-1] - last.rows[-2]) / 2:
+            missing.append(f"rows to {last.rows[-1]:g} {end[2]} of {end[1]} {end[2]}")
+    if missing:
+        found = f'no line "History:" at its end, and {", ".join(missing)}'
+        expected = "a whole export; the rest was cut off, so export or copy the file once more"
+        return (warning_of(name, found, expected=expected, rule="cut-off"),)
+    if end or longest > len(last.rows):
+        return ()
+    found = 'no line "History:" at its end, and no end of its times in its header'
+    return (note_of(name, found, expected="both, to tell that no row is missing", rule="cut-off"),)
 
 
 def _properties(lines: Sequence[str], begin: int, *, name: str) -> list[_Property]:
@@ -190,16 +228,12 @@ def _axis(lines: Sequence[str], index: int, layout: Layout, *, name: str) -> Flo
 
 
 def _recordings(
-    item: _Property,
-    *,
-    name: str,
-    records: Sequence[tuple[str, str]],
-    notes: Sequence[Problem],
+    item: _Property, *, name: str, records: Sequence[tuple[str, str]]
 ) -> list[Recording]:
     rows, columns, values, axes = item.rows, item.columns, item.values, item.axes
     if axes[0] != "Time":
         rows, columns, values, axes = columns, rows, values.T, axes[::-1]
-    common = {"name": name, "source_format": KEY, "records": records, "notes": notes}
+    common = {"name": name, "source_format": KEY, "records": records}
     if axes[1] == "Wavelength":
         return [
             build_matrix(

@@ -1,9 +1,11 @@
 """Which reader a content belongs to, and which one it comes nearest to."""
 
 from stopflow.errors import FormatError
+from stopflow.io.readers import columns
 from stopflow.io.readers.content import Head
 from stopflow.io.readers.marks import OWN, missing, nearness, recognises
 from stopflow.io.readers.table import READERS, TRACE_ENDINGS
+from stopflow.io.text import split_lines
 
 _LEAST = 0.5
 """Weight of marks from which a format is named as the nearest."""
@@ -47,12 +49,22 @@ def likeness(head: Head, key: str) -> str:
 def is_damaged_trace(head: Head) -> bool:
     """Tell whether a content that no reader recognises can only be a trace."""
     named = head.name.casefold().endswith(TRACE_ENDINGS)
-    return named or find_nearest(head)[1] >= OWN
+    return named or find_nearest(head)[1] >= OWN or columns.count_begun_rows(head) is not None
 
 
 def unknown_format(head: Head) -> FormatError:
     """Say of a content that no reader knows it, what it comes nearest to and what it lacks."""
     nearest, _ = find_nearest(head)
+    rows = columns.count_begun_rows(head) if nearest in (None, columns.KEY) else None
+    if rows is not None:
+        after = f"{rows} row{'s' * (rows != 1)}" if rows else "its header"
+        return FormatError(
+            head.name,
+            where=f"line {len(split_lines(head.text.rstrip()))}",
+            found=f"a trace that ends after {after}",
+            expected="a whole one; it was cut off, so export or copy it once more",
+            rule="cut-off",
+        )
     like = nearest or next((key for key in READERS if _is_named(head, key)), None)
     known = f"one of the {len(READERS)} formats that stopflow formats lists"
     return FormatError(

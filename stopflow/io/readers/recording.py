@@ -11,6 +11,12 @@ from stopflow.trace import FloatArray, Problem, Recording, note_of, warning_of
 
 SECONDS = 1.0
 
+_LEAST_POINTS = 8
+_LEAST_TO_LEAP = 50
+_MOST_FOREIGN = 3
+_LEAP = 10.0
+"""So many times the widest step between points lies a row behind them that is none."""
+
 
 def scaled_time(values: FloatArray, unit_s: float) -> FloatArray:
     """Convert times to seconds; those of a smaller unit by one division, correctly rounded."""
@@ -43,6 +49,8 @@ def build_recording(
         raise FormatError(name, found=found, expected="times and at least one signal")
     if not np.isfinite(time).all():
         raise FormatError(name, found="a time that is no number", expected="finite times")
+    own, foreign = own_points(time, name=name)
+    time, signals, notes = time[:own], signals[:, :own], (*notes, *foreign)
     missing = int(np.isnan(signals).sum())
     if missing:
         found = f"{missing} of {signals.size} values are no numbers; left out"
@@ -63,6 +71,41 @@ def build_recording(
         records=tuple(records),
         notes=tuple(notes),
     )
+
+
+def own_points(time: FloatArray, *, name: str) -> tuple[int, tuple[Problem, ...]]:
+    """Return how many points are those of one recording, and what stands below them.
+
+    Below may stand another recording, whose times begin anew, or a footer of numbers: up to three
+    rows from one on whose time does not rise where all others do, goes back, or leaps ten times as
+    far as any before. Times that go back anywhere else are left to the analysis.
+    """
+    count = len(time)
+    if count <= _LEAST_POINTS:
+        return count, ()
+    last = max(count - _MOST_FOREIGN, _LEAST_POINTS)
+    with np.errstate(over="ignore"):
+        steps = np.diff(time)
+    odd = steps < 0
+    if (steps[: last - 1] > 0).all():
+        odd[last - 1 :] |= steps[last - 1 :] == 0
+    if count >= _LEAST_TO_LEAP:
+        odd[last - 1 :] |= steps[last - 1 :] / _LEAP > steps[: last - 1].max()
+    at = int(odd.argmax()) + 1
+    if not odd.any() or at < _LEAST_POINTS:
+        return count, ()
+    where = f"point {at + 1} of {count}"
+    if at + 1 < count and time[at] <= time[0] and time[at + 1] < time[at - 1]:
+        found = f"times that begin again, at {time[at]:.6g}; not read from here on"
+        expected = "one recording below a header; give each columns or a file of its own"
+        return at, (warning_of(name, found, where=where, expected=expected, rule="begins-again"),)
+    if at < last:
+        return count, ()
+    how = "does not go on" if steps[at - 1] <= 0 else "leaps beyond all spacing"
+    rows = "a last row" if at == count - 1 else f"{count - at} last rows"
+    found = f"{rows} of which the time, {time[at]:.6g}, {how}; left out"
+    expected = "times that go on as above; put a # before a footer of numbers"
+    return at, (warning_of(name, found, where=where, expected=expected, rule="footer"),)
 
 
 def build_matrix(

@@ -116,17 +116,14 @@ def _find_blocks(rows: Sequence[Sequence[Cell]]) -> list[_TraceBlock]:
     blocks = []
     for place, (column, header, first, stop) in enumerate(starts):
         end = starts[place + 1][0] if place + 1 < len(starts) else width
-        members = [column, *_columns_beside(rows, range(column + 1, end), first, stop)]
+        rising = _TraceBlock(header=header, first=first, stop=stop, columns=(), time=column)
+        members = [column, *_columns_beside(rows, range(column + 1, end), rising)]
         if starts == [starts[place]] and len(members) == 1:
             # The only column of times is the last one: the signals are on its left.
-            left = _columns_beside(rows, range(column - 1, -1, -1), first, stop)
+            left = _columns_beside(rows, range(column - 1, -1, -1), rising)
             members = [*reversed(left), column]
         if len(members) > 1:
-            blocks.append(
-                _TraceBlock(
-                    header=header, first=first, stop=stop, columns=tuple(members), time=column
-                )
-            )
+            blocks.append(replace(rising, columns=tuple(members)))
     return blocks
 
 
@@ -169,10 +166,25 @@ def _end_of_times(rows: Sequence[Sequence[Cell]], first: int, column: int) -> in
 
 
 def _columns_beside(
-    rows: Sequence[Sequence[Cell]], places: Iterable[int], first: int, stop: int
+    rows: Sequence[Sequence[Cell]], places: Iterable[int], block: _TraceBlock
 ) -> list[int]:
-    """Return the columns of numbers that follow each other without a gap."""
-    return list(takewhile(lambda place: _is_numeric(rows, place, first, stop), places))
+    """Return the columns of numbers that follow each other; empty ones between them are none.
+
+    Behind an empty one stands a table where its first header says so.
+    """
+    found: list[int] = []
+    before = block.time
+    for place in places:
+        if all(_cell(rows, at, place) == "" for at in range(block.first, block.stop)):
+            continue
+        apart = abs(place - before) > 1
+        header = parse_label(_text(rows, block.header, place))
+        is_numeric = _is_numeric(rows, place, block.first, block.stop)
+        if not is_numeric or (apart and header.is_of_table):
+            break
+        found.append(place)
+        before = place
+    return found
 
 
 def _header_row(rows: Sequence[Sequence[Cell]], first: int, column: int) -> int:
@@ -206,7 +218,8 @@ def _read_block(
     if len(waves) >= LEAST_ROWS and all(map(isfinite, waves)):
         return (_matrix(sheet, labels[0], values, waves, time_unit=time_unit),)
     columns = Columns(labels=labels, rows=values, alone_are_pushes=True)
-    shown = f"{place}: {len(labels) - 1} columns beside {labels[0].text or 'the times'!r}"
+    shown = f"{len(labels) - 1} columns beside {labels[0].text or 'the times'!r}"
+    shown = f"{place}: {shown}" if place else shown
     notes.append(note_of(whole, f"{shown}, read as traces", rule="columns-read"))
     said = any(isfinite(wavelength_nm(label.text)) for label in labels[1:])
     one_way = waves in (sorted(waves), sorted(waves, reverse=True))
@@ -237,8 +250,15 @@ def _notes_below(sheet: Sheet, block: _TraceBlock) -> list[Problem]:
     if below is None:
         return []
     last, step = times[block.stop - 1][1], times[block.stop - 1][1] - times[block.stop - 2][1]
-    shown = repr(str(_cell(sheet.rows, block.stop, block.time))[:60])
-    where = f"{sheet.whole_place()}, row {block.stop + 1}"
+    end = next(at for at in range(block.stop, below[0] + 1) if any(sheet.rows[at]))
+    shown = repr(
+        ", ".join(
+            f"{cell:g}" if isinstance(cell, float) else cell
+            for cell in sheet.rows[end]
+            if cell != ""
+        )[:60]
+    )
+    where = f"{sheet.whole_place()}, row {end + 1}"
     if 0 < below[1] - last < _GAP * step * (below[0] - block.stop + 1):
         expected = "a number, as in the rows above and below"
         raise FormatError(sheet.book, where=where, found=shown, expected=expected)

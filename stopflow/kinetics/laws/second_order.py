@@ -24,17 +24,17 @@ def equal_jacobian(time: RealArray, theta: RealArray, linear: RealArray) -> Real
 
 
 def _unequal(time: RealArray, rate: RealArray, ratio: RealArray) -> tuple[RealArray, ...]:
-    """E = exp(-x), u = (1 - E)/(1 - ratio), phi = E / (1 + ratio (u - 1)) ... without cancellation.
+    """Return k t, x = (1 - r) k t, exp(-x), F(x) = (1 - exp(-x)) / x, D = 1 + r k t F and phi.
 
-    With x = k (1 - r) t: ``phi = (1 - r) / (exp(x) - r) = E / (1 + r k t F(x))`` where
-    ``F(x) = (1 - exp(-x)) / x``.
+    ``phi = (1 - r) / (exp(x) - r) = exp(-x) / D``, which cancels nowhere.
     """
     scaled = rate * time
     x = np.minimum(scaled * (1 - ratio), _GONE)
     decay = np.exp(-x)
     small = np.abs(x) < 1e-8
     mean = np.where(small, 1 - x / 2, -np.expm1(-x) / np.where(small, 1, x))
-    return scaled, x, decay, mean, decay / (1 + ratio * scaled * mean)
+    denominator = 1 + ratio * scaled * mean
+    return scaled, x, decay, mean, denominator, decay / denominator
 
 
 def unequal_basis(time: RealArray, theta: RealArray) -> RealArray:
@@ -46,19 +46,15 @@ def unequal_basis(time: RealArray, theta: RealArray) -> RealArray:
 def unequal_jacobian(time: RealArray, theta: RealArray, linear: RealArray) -> RealArray:
     """dphi/dt = -k phi (1 + r (phi - 1)), from which dphi/dk = t/k dphi/dt; dphi/dr likewise.
 
-    With D = 1 + r k t F(x) and x = (1 - r) k t: ``dphi/dr = phi k t - phi/D (k t F - r (k t)^2
-    F'(x))``, where ``F'(x) = (exp(-x) - F) / x``.
+    ``dphi/dr = phi k t - phi/D (k t F - r (k t)^2 F'(x))`` with ``F'(x) = (exp(-x) - F) / x``.
     """
     rate, ratio = theta
-    scaled, x, decay, mean, phi = _unequal(time, rate, ratio)
+    scaled, x, decay, mean, denominator, phi = _unequal(time, rate, ratio)
     by_rate = -time * phi * (1 + ratio * (phi - 1))
     small = np.abs(x) < _SERIES
-    slope = np.where(
-        small,
-        x * (1 / 3 + x * (-1 / 8 + x * (1 / 30 - x / 144))) - 1 / 2,
-        (decay - mean) / np.where(small, 1, x),
-    )
-    denominator = 1 + ratio * scaled * mean
+    near = x[small]
+    slope = (decay - mean) / np.where(small, 1, x)
+    slope[small] = near * (1 / 3 + near * (-1 / 8 + near * (1 / 30 - near / 144))) - 1 / 2
     inner = scaled * mean - ratio * scaled * scaled * slope
     by_ratio = phi * scaled - phi * inner / denominator
     return linear[0] * np.array((by_rate, by_ratio))
@@ -93,16 +89,11 @@ def lag_jacobian(time: RealArray, theta: RealArray, linear: RealArray) -> RealAr
     decay = np.exp(-x)
     small = x < _SERIES
     square = np.where(small, 1, x * x)
-    of_fast = np.where(
-        small,
-        1 / 2 + x * (-1 / 3 + x * (1 / 8 + x * (-1 / 30 + x * (1 / 144 - x / 840)))),
-        (1 - (1 + x) * decay) / square,
-    )
-    of_slow = np.where(
-        small,
-        1 / 2 + x * (-1 / 6 + x * (1 / 24 + x * (-1 / 120 + x * (1 / 720 - x / 5040)))),
-        (np.expm1(-x) + x) / square,
-    )
+    of_fast = (1 - (1 + x) * decay) / square
+    of_slow = (np.expm1(-x) + x) / square
+    x = x[small]
+    of_fast[small] = 1 / 2 + x * (-1 / 3 + x * (1 / 8 + x * (-1 / 30 + x * (1 / 144 - x / 840))))
+    of_slow[small] = 1 / 2 + x * (-1 / 6 + x * (1 / 24 + x * (-1 / 120 + x * (1 / 720 - x / 5040))))
     common = -linear[0] * time * time * np.exp(-slow * time)
     rows = (common * slow * of_fast, common * fast * of_slow)
     return np.array(rows if theta[0] >= theta[1] else rows[::-1])

@@ -37,14 +37,13 @@ class Coarse:
 
     def rows(self, theta: RealArray) -> tuple[RealArray, RealArray]:
         """Weighted rows (..., f, N) of the free linear terms, and what they have to explain."""
-        return self.weighted(*self.constraints.basis(self.time, theta))
+        rows, fixed = self.constraints.basis(self.time, theta)
+        return rows if self.root_weights is None else rows * self.root_weights, self.rest(fixed)
 
-    def weighted(self, rows: RealArray, fixed: RealArray | None) -> tuple[RealArray, RealArray]:
-        """Weight rows of the free terms, and what the fixed part leaves for them."""
+    def rest(self, fixed: RealArray | None) -> RealArray:
+        """Weight what a fixed part (..., N) leaves of the signal."""
         rest = self.signal if fixed is None else self.signal - fixed
-        if self.root_weights is None:
-            return rows, rest
-        return rows * self.root_weights, rest * self.root_weights
+        return rest if self.root_weights is None else rest * self.root_weights
 
 
 def coarse_problem(constraints: Constraints, window: Window) -> Coarse:
@@ -123,6 +122,7 @@ def projected_problem(
     constraints = coarse.constraints
     free = constraints.free if constraints.any_fixed else slice(None)
     latest: list[_Projection] = []
+    steepest: list[tuple[bytes, FloatArray]] = []
     worst = NO_VALUE * (float(np.abs(coarse.signal).max()) + SMALLEST_NUMBER)
 
     def project_at(x: FloatArray) -> _Projection:
@@ -143,7 +143,13 @@ def projected_problem(
         return project_at(x).rest
 
     def jacobian(x: FloatArray) -> FloatArray:
-        at = project_at(x)
+        """Differentiate once where MINPACK, after the check of shapes, asks for the same again."""
+        place = x.tobytes()
+        if not steepest or steepest[0][0] != place:
+            steepest[:] = [(place, differentiate(project_at(x)))]
+        return steepest[0][1]
+
+    def differentiate(at: _Projection) -> FloatArray:
         coefficients: RealArray = at.inside
         singular = 0
         if len(coefficients):

@@ -10,7 +10,7 @@ also added to the best fit of one phase fewer, at the rates that lower its misfi
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import numpy as np
@@ -231,18 +231,55 @@ def _scan_product(
     coarse: Coarse, rates: FloatArray
 ) -> tuple[FloatArray, NDArray[np.intp], FloatArray]:
     """Scan every combination of the free parameters' grids; returns as `_scan_phases`."""
-    constraints = coarse.constraints
+    constraints, weights = coarse.constraints, coarse.root_weights
     if constraints.any_fixed:
-        thetas, places = _grid(constraints, rates)
-        basis = constraints.basis(coarse.time, thetas)
+        grid = _scanned(coarse.time, constraints, rates, weights)
     else:
-        thetas, places, basis = _grid_of(coarse.time, constraints.law, float(rates[-1]), len(rates))
-    rows, rest = coarse.weighted(*basis)
+        kept = None if weights is None else weights.tobytes()
+        grid = _scanned_for(coarse.time, constraints.law, float(rates[-1]), len(rates), kept)
+    rest = coarse.rest(grid.fixed)
     misfit = (rest * rest).sum(axis=-1)
-    if rows.shape[-2]:
-        target = (rows @ rest[..., None])[..., 0]
-        misfit = misfit - _explained(rows @ np.swapaxes(rows, -1, -2), target)
-    return thetas, places, misfit * np.ones(len(thetas))
+    if grid.rows.shape[-2]:
+        misfit = misfit - _explained(grid.gram, (grid.rows @ rest[..., None])[..., 0])
+    return grid.thetas, grid.places, misfit * np.ones(len(grid.thetas))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Scanned:
+    """What a scan needs of the times alone.
+
+    Combinations `thetas` (C, q) and their `places` (C, q) on the grids, weighted `rows` (C, f, N)
+    of the free terms, their products `gram` (C, f, f) and the fixed part (..., N) if any.
+    """
+
+    thetas: FloatArray
+    places: NDArray[np.intp]
+    rows: RealArray
+    gram: RealArray
+    fixed: RealArray | None
+
+
+def _scanned(
+    time: FloatArray, constraints: Constraints, rates: FloatArray, root_weights: FloatArray | None
+) -> _Scanned:
+    thetas, places = _grid(constraints, rates)
+    rows, fixed = constraints.basis(time, thetas)
+    if root_weights is not None:
+        rows = rows * root_weights
+    gram = rows @ np.swapaxes(rows, -1, -2)
+    return _Scanned(thetas=thetas, places=places, rows=rows, gram=gram, fixed=fixed)
+
+
+def _scanned_free(
+    time: FloatArray, law: RateLaw, fastest: float, count: int, root_weights: bytes | None
+) -> _Scanned:
+    """As `_scanned`, for a law without fixed parameters."""
+    weights = None if root_weights is None else np.frombuffer(root_weights)
+    rates = np.geomspace(SLOWEST_KT, fastest, count)
+    return _scanned(time, free_constraints(law), rates, weights)
+
+
+_scanned_for = OfTimes(_scanned_free)
 
 
 def _grid(constraints: Constraints, rates: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
@@ -261,18 +298,6 @@ def _grid(constraints: Constraints, rates: FloatArray) -> tuple[FloatArray, NDAr
         falling = (np.diff(thetas[:, :phases], axis=1) < 0).all(axis=1)
         thetas, places = thetas[falling], places[falling]
     return thetas, places
-
-
-def _free_grid(
-    time: FloatArray, law: RateLaw, fastest: float, count: int
-) -> tuple[FloatArray, NDArray[np.intp], tuple[RealArray, RealArray | None]]:
-    """As `_grid` for a law without fixed parameters, with its rows (C, m, N)."""
-    constraints = free_constraints(law)
-    thetas, places = _grid(constraints, np.geomspace(SLOWEST_KT, fastest, count))
-    return thetas, places, constraints.basis(time, thetas)
-
-
-_grid_of = OfTimes(_free_grid)
 
 
 def _axis(name: str, rates: FloatArray, constraints: Constraints) -> Sequence[float]:

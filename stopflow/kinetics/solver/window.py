@@ -181,7 +181,8 @@ def validate_trace(
         if refusal:
             return refusal
         used = weight > SMALLEST_NUMBER
-        time, length = _scaled(_as_real(time_s)[keep][used], start)
+        if not used.all():
+            time, length = _scaled(_as_real(time_s)[keep][used], start)
         values, root_weights = values[used], np.sqrt(weight[used])
     refusal = refuse_signal(values)
     if refusal:

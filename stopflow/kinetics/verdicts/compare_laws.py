@@ -126,12 +126,22 @@ def _fit_blocks(window: Window, *, law: str) -> Fit:
         time, values, root_weights = block_means(window)
         weights = None if root_weights is None else root_weights**2
     return fit_trace(
-        time * window.length_s + window.start_s,
+        _seconds_of(time, window.length_s, window.start_s),
         values * window.unit + window.centre,
         law=law,
         start_s=window.start_s,
         weights=weights,
     )
+
+
+def _in_seconds(time: FloatArray, length_s: float, start_s: float) -> FloatArray:
+    """Give the times (N,) of a window in s, one array for all laws and shots that share it."""
+    seconds = time * length_s + start_s
+    seconds.setflags(write=False)
+    return seconds
+
+
+_seconds_of = OfTimes(_in_seconds)
 
 
 def _residuals(window: Window, fit: Fit) -> FloatArray:
