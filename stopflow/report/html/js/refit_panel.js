@@ -200,7 +200,7 @@ function compareFits({ shot, stopflow, yours, signalUnit }) {
 function titleOf(name, signalUnit) {
   if (name === "beta") return "β";
   if (name === "ratio") return name;
-  const unit = name.startsWith("k") ? "s⁻¹" : name === "slope_per_s" ? `${signalUnit}/s` : signalUnit;
+  const unit = name.startsWith("k") ? "s⁻¹" : name === "slope_per_s" ? `(${signalUnit}/s)` : signalUnit;
   return `${symbolOf(name)} / ${unit}`;
 }
 
