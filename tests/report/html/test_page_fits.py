@@ -152,6 +152,17 @@ def test_random_windows_of_every_law(open_page, small_page, piece):
         assert max(values) <= EQUAL, key
 
 
+def test_a_half_without_noise_has_no_correlation(open_page, small_page):
+    """Behind the reaction a coarse signal stays on its level, and what is left is rounding."""
+    rng = np.random.default_rng([20240611, 38])
+    job = draw_jobs(rng, 8)[29]
+    found = fit_in_page(open_page(small_page), [job])[0]
+    reference = fit_in_python(job)
+    levels = np.unique(job.signal[(job.time_s >= job.start_s) & (job.time_s <= job.end_s)])
+    assert len(levels) == 5
+    assert max(largest_difference(found, reference).values()) < EQUAL
+
+
 def test_a_minimum_inside_goes_before_one_beyond_what_can_be_seen(open_page, small_page):
     """Slower still the sum of squares falls again, where no rate is told from a slope."""
     time = np.linspace(0, 1, 2001)
