@@ -16,6 +16,11 @@ from stopflow.io.workbook.cells import LONGEST_PHRASE
 ZERO_CELSIUS_K = 273.15
 
 
+def celsius_text(kelvin: float) -> str:
+    """Write the number of °C to a hundredth, without idle zeros, as it is read off a thermostat."""
+    return f"{round(kelvin - ZERO_CELSIUS_K, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
+
+
 class Scale(NamedTuple):
     """value in our unit = factor * value + offset."""
 

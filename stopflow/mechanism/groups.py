@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stopflow.io.units import ZERO_CELSIUS_K
+from stopflow.io.units import celsius_text
 from stopflow.kinetics.verdicts.workbook_columns import telling_columns
 from stopflow.mechanism.observations import MechanismShot
 from stopflow.trace import Conditions
@@ -116,7 +116,7 @@ def _temperatures(kelvin: Sequence[float]) -> list[str]:
     means = [float(rising[cluster == number].mean()) for number in range(cluster[-1] + 1)]
     named = [""] * len(rising)
     for place, number in zip(order, cluster, strict=True):
-        named[place] = f"{means[number] - ZERO_CELSIUS_K:.1f} °C"
+        named[place] = f"{celsius_text(means[number])} °C"
     return named
 
 

@@ -1,15 +1,19 @@
 """Numbers and units as people type them."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import stopflow
 from stopflow.io.units import (
     CONCENTRATION,
     RATE,
     TEMPERATURE,
+    celsius_text,
     find_scale,
     fold_unit,
     is_molar,
@@ -157,6 +161,21 @@ def test_units_of_temperature(text: str) -> None:
     scale = find_scale(TEMPERATURE, unit)
     assert scale is not None
     assert scale.to_ours(value) == 298.15
+
+
+@pytest.mark.parametrize(
+    ("kelvin", "text"),
+    [(298.15, "25"), (289.65, "16.5"), (298.1234, "24.97"), (273.149, "0"), (268.15, "-5")],
+)
+def test_temperatures_are_written_without_idle_zeros(kelvin: float, text: str) -> None:
+    assert celsius_text(kelvin) == text
+
+
+def test_nobody_writes_a_temperature_in_a_way_of_his_own() -> None:
+    package = Path(stopflow.__file__).parent
+    own_way = re.compile(r"ZERO_CELSIUS_K\b[^}\n]*:[^}\n]*} °C")
+    found = [path.name for path in package.rglob("*.py") if own_way.search(path.read_text("utf-8"))]
+    assert found == []
 
 
 def test_lengths_are_no_concentrations() -> None:

@@ -19,10 +19,11 @@ from stopflow.report.kinetics.repeats import build_repeat_blocks
 from stopflow.report.kinetics.secondary_pages import draw_secondary, letter_groups
 from stopflow.report.kinetics.secondary_table import secondary_grid
 from stopflow.report.kinetics.secondary_titles import name_group
+from stopflow.report.kinetics.summary import summarise_rates
 from stopflow.report.kinetics.view import plot_shot, say_key
 from stopflow.report.paper.grid import Grid
 from stopflow.report.paper.rounding import column_errors, format_pm_groups, format_value
-from stopflow.report.paper.style import Ruler, require_paper
+from stopflow.report.paper.style import HARD_BLANK, Ruler, keep_together, require_paper
 from stopflow.report.paper.units import Units, build_units
 
 UNITS = Units(concentration=(1e3, "mM"), ionic_strength=(1e3, "mM"))
@@ -173,3 +174,41 @@ def test_the_picture_of_one_shot_shows_all_of_it(lab):
     assert "shaded: left out" in say_key(
         build_experiment_picture(data, take_experiment(data, [row]))
     )
+
+
+def test_a_titration_over_three_decades_keeps_the_unit_of_the_lab() -> None:
+    """1 mM is 1000 times 1 µM but for rounding; beyond, each value has a unit of its own."""
+    levels = [1e-6, 3.125e-5, 1e-3]
+    assert 1e-3 / 1e-6 > 1000
+    table = pd.DataFrame({"concentration_M": levels, "ionic_strength_M": np.nan})
+    units = build_units(table)
+    assert [describe_value("concentration_M", x, units) for x in levels] == [
+        "1 µM",
+        "31.25 µM",
+        "1000 µM",
+    ]
+    wider = build_units(pd.concat([table, table.assign(concentration_M=2e-3)]))
+    assert [describe_value("concentration_M", x, wider) for x in levels] == [
+        "1 µM",
+        "31.25 µM",
+        "1 mM",
+    ]
+
+
+def test_the_half_life_of_several_phases_is_not_taken_for_that_of_k(lab) -> None:
+    first = lab.shots["experiment"] == lab.shots["experiment"].iloc[0]
+    double = lab.shots[first]
+    single = double.assign(k2_per_s=np.nan)
+    assert "(half-lives of the whole change 2.82 ms to 38.7 ms)" in summarise_rates(double)
+    assert "(half-lives 2.82 ms to 38.7 ms)" in summarise_rates(single)
+
+
+def test_numbers_stay_with_their_errors_and_units_in_a_browser() -> None:
+    said = keep_together("k_on: 1849 ± 10 M⁻¹ s⁻¹ (A); at I = 86 mM")
+    assert said.split(" ") == [
+        "k_on:",
+        "1849 ± 10 M⁻¹ s⁻¹".replace(" ", HARD_BLANK),
+        "(A);",
+        "at",
+        "I = 86 mM".replace(" ", HARD_BLANK),
+    ]

@@ -435,9 +435,9 @@ def test_the_plot_of_a_slower_phase_shows_its_own_rates(lab):
     np.testing.assert_array_equal(first.y, own["k_per_s"])
     np.testing.assert_array_equal(further.y, np.full(len(own), 3.0))
     assert (set(further.low), set(further.high)) == ({2.8}, {3.2})
-    assert further.y_label == "k2 / s⁻¹"
-    assert further.title.endswith(", k2")
+    assert further.y_label == "k₂ / s⁻¹"
+    assert further.title.endswith(", k₂")
     # A page that recomputes k of a condition must not put it on the plot of k2.
     assert (len(first.members), further.members) == (len(own), ())
     said = summarise_secondary(pd.concat([table, second]))
-    assert said.count(", k2)") == 1
+    assert said.count(", k₂)") == 1

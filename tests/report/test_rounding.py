@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stopflow.report.paper.rounding import (
-    celsius_text,
     error_decimals,
+    format_celsius,
     format_concentration,
     format_digits,
     format_half_life,
@@ -18,6 +18,7 @@ from stopflow.report.paper.rounding import (
     format_time,
     format_value,
     set_numbers,
+    set_sentence,
 )
 
 
@@ -83,9 +84,9 @@ def test_units_follow_the_size():
 
 
 def test_a_temperature_that_is_not_known_is_missing():
-    assert celsius_text(298.15) == "25"
+    assert format_celsius(298.15) == "25"
     assert format_temperature(298.15) == "25 °C"
-    assert celsius_text(float("nan")) == format_temperature(float("nan")) == "–"
+    assert format_celsius(float("nan")) == format_temperature(float("nan")) == "–"
 
 
 def test_values_without_error_keep_their_digits():
@@ -109,6 +110,13 @@ def test_numbers_of_a_sentence_are_set_as_in_print():
     assert set_numbers("k1 >= 3, A + B <=> C -> D") == "k1 ≥ 3, A + B ⇌ C → D"
     for same in ("2024-03-01", "shot-07.bka", "run1e-05.csv", "exp(-k t)", "a--b", "100 %"):
         assert set_numbers(same) == same
+
+
+def test_phases_have_the_same_names_in_sentences_and_in_tables():
+    assert set_sentence("no upper limit to k2; use k of 3") == "no upper limit to k₂; use k of 3"
+    assert set_sentence("k3 and amplitude2 by -7.7%") == "k₃ and amplitude₂ by −7.7 %"
+    for same in ("k2.csv", "run-k2", "k22", "buffer/k2", "pk2", "k2-07.bka"):
+        assert set_sentence(same) == same
 
 
 def test_a_half_life_has_the_digits_of_its_rate():

@@ -75,6 +75,18 @@ def test_more_than_two_decades_stand_on_a_logarithmic_axis(rng) -> None:
     assert picture.x_label == "concentration / µM"
 
 
+def test_a_curve_that_was_not_taken_does_not_press_the_points_down(rng) -> None:
+    """A line through a saturation leaves the frame, which the points and the hyperbola fill."""
+    points = [
+        (Conditions(substrate="S", concentration_M=at), [(0.5, 1 + 120 * at / (1.5e-4 + at))])
+        for at in np.geomspace(1e-6, 1e-3, 11)
+    ]
+    (picture,) = pictures_of(*lab_of(rng, points, "single"))
+    assert max(curve.y.max() for curve in picture.curves if not curve.chosen) > 200
+    _, top = drawn(picture).get_ylim()
+    assert picture.y.max() < top < 1.3 * picture.y.max()
+
+
 def test_every_curve_of_a_plot_has_its_name(rng) -> None:
     points = [
         (Conditions(substrate="S", concentration_M=at), [(0.5, 2 + 1e6 * at)])
@@ -120,8 +132,8 @@ def test_amplitudes_of_both_phases_are_drawn_in_the_unit_of_the_signal(rng) -> N
     ]
     secondary, conditions = lab_of(rng, points, "double")
     pictures = {picture.title: picture for picture in pictures_of(secondary, conditions)}
-    second = next(own for title, own in pictures.items() if title.endswith("amplitude2"))
-    assert second.y_label == "amplitude2 / AU"
+    second = next(own for title, own in pictures.items() if title.endswith("amplitude₂"))
+    assert second.y_label == "amplitude₂ / AU"
     np.testing.assert_allclose(second.y, conditions["amplitude2"])
     assert np.isfinite(second.low).all()
     assert [line for line in second.said if line.startswith("K = ") and line.endswith("µM")], (

@@ -11,7 +11,7 @@ from math import isclose
 from pathlib import PurePath
 from typing import Final
 
-from stopflow.io.units import CONCENTRATION, ZERO_CELSIUS_K, find_scale
+from stopflow.io.units import CONCENTRATION, ZERO_CELSIUS_K, celsius_text, find_scale
 from stopflow.trace import Shot
 
 SAME = 0.011
@@ -140,7 +140,7 @@ def _molar(value: float) -> str:
 
 
 def _celsius(kelvin: float) -> str:
-    return f"{kelvin - ZERO_CELSIUS_K:.4g} °C"
+    return f"{celsius_text(kelvin)} °C"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

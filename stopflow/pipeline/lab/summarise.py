@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from stopflow.io.units import ZERO_CELSIUS_K
+from stopflow.io.units import celsius_text
 from stopflow.pipeline.lab.summary import Summary
 from stopflow.report.data import sort_conditions
 from stopflow.report.kinetics.conditions import (
@@ -137,4 +137,4 @@ def _if_known(value: float, write: Callable[[float], str]) -> str:
 
 
 def _celsius(kelvin: float) -> str:
-    return f"{kelvin - ZERO_CELSIUS_K:.1f} °C"
+    return f"{celsius_text(kelvin)} °C"

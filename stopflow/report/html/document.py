@@ -6,6 +6,7 @@ from typing import Any
 from stopflow.report.html.assemble import assemble_page
 from stopflow.report.html.parts import table
 from stopflow.report.models.tables import ModelTable
+from stopflow.report.paper.style import keep_together
 
 
 def build_document(
@@ -33,7 +34,7 @@ def build_document(
     payload = {
         "title": title,
         "about": about,
-        "answers": [list(pair) for pair in answers],
+        "answers": [[asked, keep_together(said)] for asked, said in answers],
         "tables": [table(shown) for shown in tables if shown.rows],
         "plots": list(plots),
         "closing": [table(shown) for shown in closing if shown.rows],

@@ -21,7 +21,8 @@ from stopflow.report.kinetics.secondary_numbers import (
     pictured_plots,
 )
 from stopflow.report.paper.decimate import FloatArray
-from stopflow.report.paper.rounding import set_numbers
+from stopflow.report.paper.rounding import set_sentence
+from stopflow.report.paper.style import keep_together
 from stopflow.report.paper.units import Unit, Units, build_units, shared_unit
 from stopflow.report.tables.tables import signal_unit
 
@@ -104,7 +105,9 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
         "command": str(data.provenance.get("command", "")),
         "robust": bool(analysis.get("robust", False)),
         "fixed": dict(analysis.get("fixed", {})),
-        "answers": [[answer.question, answer.text] for answer in build_answers(data).answers],
+        "answers": [
+            [answer.question, keep_together(answer.text)] for answer in build_answers(data).answers
+        ],
         "concentrationUnit": _unit(units.concentration, shots["concentration_M"]),
         "ionicStrengthUnit": _unit(units.ionic_strength, shots["ionic_strength_M"]),
         "scatter": _common_scatter(shots),
@@ -126,7 +129,7 @@ def build_shot_rows(shots: pd.DataFrame) -> dict[str, Any]:
 
 
 def _set_reasons(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(reason=[set_numbers(str(text)) for text in table["reason"]])
+    return table.assign(reason=[set_sentence(str(text)) for text in table["reason"]])
 
 
 def _signal_units(shots: pd.DataFrame) -> list[str]:
@@ -240,7 +243,7 @@ def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
         "title": _title(picture, part),
         "kind": str(chosen["kind"].iloc[0]) if len(chosen) else picture.kind,
         "against": CURVES[picture.kind].against,
-        "remark": set_numbers(str(part["remark"].iloc[0])),
+        "remark": set_sentence(str(part["remark"].iloc[0])),
         "xLabel": picture.x_label,
         "yLabel": picture.y_label,
         "factor": picture.factor,

@@ -27,6 +27,8 @@ from stopflow.report.paper.scales import use_log_x
 from stopflow.report.paper.style import INK, MUTED, SHADE, VERDICT_COLOURS, LineStyle, printable
 
 _GUTTER_MM = 15.0
+_LABEL_SIZE = 7.5
+"""Size of the names of axes in points, as the house style sets it."""
 _BOLD, _HALO = 1.3, 2.2
 """Widths of the fits and of the white below them."""
 
@@ -71,7 +73,10 @@ def draw_traces(
         reach = max(picture.residuals.reach, picture.log_residuals.reach)
         _draw_residuals(under, picture.residuals, picture, shift=shift, reach=reach)
         _draw_residuals(beside, picture.log_residuals, picture, shift=0.0, reach=reach)
-        under.set_ylabel(f"residual / {printable(picture.signal_unit)}")
+        named = f"residual / {printable(picture.signal_unit)}"
+        # Where there is no room beside a low panel, its unit is that of the signal above.
+        fits = page.ruler.width_mm(named, _LABEL_SIZE) <= residual_mm + 2.5
+        under.set_ylabel(named if fits else "residual")
         beside.tick_params(labelleft=False)
         shade_artefact(under, picture)
         for axes in (main, side):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import nan
 
@@ -12,9 +13,8 @@ from stopflow import column_names as col
 from stopflow.kinetics.laws import COMPARED
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.conditions import constant_conditions
-from stopflow.report.kinetics.experiment_figures import draw_traces
-from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
-from stopflow.report.kinetics.experiment_strip import draw_cuts, draw_rates
+from stopflow.report.kinetics.experiment_pictures import build_picture_blocks, write_captions
+from stopflow.report.kinetics.experiment_room import share_room
 from stopflow.report.kinetics.experiment_tables import ExperimentTables, take_experiment
 from stopflow.report.kinetics.repeats import (
     Repeats,
@@ -24,18 +24,16 @@ from stopflow.report.kinetics.repeats import (
     list_repeats,
     name_files,
 )
-from stopflow.report.kinetics.summary import Counts, count_shots, count_things
+from stopflow.report.kinetics.summary import count_shots, count_things
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.flow import (
     Block,
     Bookmark,
     Paragraph,
-    Picture,
     build_note,
     build_subheading,
 )
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import MISSING, format_digits, format_pm_column
 from stopflow.report.paper.style import MUTED, Paper, Ruler, printable
 
@@ -46,10 +44,8 @@ Columns = Mapping[str, FloatArray]
 
 _LEAST_SHIFT = 0.1
 """Shift of k, in standard errors, below which its size is not worth a number."""
-_STRIP_MM, _LEAST_STRIP_MM = 54.0, 44.0
-_LEAST_TRACES_MM = 50.0
-_USUAL_TRACES_MM = 76.0
-_MOST_TRACES_MM = 128.0
+_SIZE, _SMALLER_SIZE = 6.8, 6.2
+"""Type of the tables in points, and where that makes them fit on the page."""
 
 
 def build_experiment_blocks(
@@ -84,23 +80,25 @@ def build_experiment_blocks(
     below += [build_subheading("Verdicts"), _verdict_grid(shots, repeats)]
     if not counts.read:
         return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
-    said_below = _caption(counts, has_cuts=bool(tables.cuts))
-    caption = build_note(said_below)
-    above_mm, below_mm = (
-        sum(block.height_mm(ruler, paper.text_width_mm) for block in part)
-        for part in ((*blocks, caption), below)
+    captions = write_captions(counts, has_cuts=bool(tables.cuts))
+
+    def measure_mm(*part: Block) -> float:
+        return sum(block.height_mm(ruler, paper.text_width_mm) for block in part)
+
+    share = partial(
+        share_room,
+        page_mm=paper.floor_mm - paper.top_mm,
+        above_mm=measure_mm(*blocks),
+        notes_mm=tuple(measure_mm(build_note(said)) for said in captions),
+        has_strip=counts.fitted > 0,
     )
-    page_mm = paper.floor_mm - paper.top_mm
-    room_mm = page_mm - above_mm - 2.0
-    strip_mm = _strip_mm(room_mm - below_mm) if counts.fitted else 0.0
-    traces_mm = _traces_mm(room_mm - strip_mm, below_mm, page_mm=page_mm)
-    picture = Picture(
-        tall_mm=traces_mm + strip_mm,
-        paint=partial(_paint, data, tables, traces_mm),
-        after_mm=1.0,
-        shows=f"{name} traces",
-    )
-    return [*blocks, picture, caption, *below]
+    room = share(below_mm=measure_mm(*below))
+    if not room.on_one_page:
+        smaller = _set_smaller(below)
+        tight = share(below_mm=measure_mm(*smaller))
+        room, below = (tight, smaller) if tight.on_one_page else (room, below)
+    drawn = build_picture_blocks(data, tables, name, room=room, captions=captions)
+    return [*blocks, *drawn, *below]
 
 
 def _title(name: str, ruler: Ruler, paper: Paper) -> Paragraph:
@@ -111,85 +109,12 @@ def _title(name: str, ruler: Ruler, paper: Paper) -> Paragraph:
     return Paragraph(text=name, size=size, bold=True, after_mm=0.6, leading=1.25, bookmark=bookmark)
 
 
-def _caption(counts: Counts, *, has_cuts: bool) -> str:
-    shots = counts.read
-    if not counts.fitted:
-        return "Recorded signals; none could be fitted."
-    if shots <= 6:
-        drawn = "Faint lines are the recorded shots, bold lines their fits"
-    else:
-        drawn = (
-            "Faint areas span the recorded shots; a bold line is the fit of the shot of median k "
-            "of its condition"
-        )
-    return (
-        f"{drawn}; red marks shots without a rate. The shaded part was left out as mixing "
-        "artefact. Residuals: the grey band is one standard deviation of a shot's noise to either "
-        "side, and the lines are the means of the conditions. "
-        f"{_strip_caption(counts.fitted, has_cuts=has_cuts)}"
-    )
-
-
-def _strip_caption(fitted: int, *, has_cuts: bool) -> str:
-    """Say what stands below the traces: one picture or two."""
-    cuts = "k of one exponential with a slope for other cuts, relative to k for the cut used"
-    cuts += "; the black line is the median" * (fitted > 3)
-    rates = (
-        "k of each shot with its 95 % interval; open symbols did not pass, and the bar is the mean"
-    )
-    if not has_cuts:
-        return f"Below: {rates}."
-    return f"Below: {cuts}." if fitted == 1 else f"Below left: {cuts}. Below right: {rates}."
-
-
-def _paint(
-    data: KineticsReportData,
-    tables: ExperimentTables,
-    tall_mm: float,
-    page: Page,
-    x_mm: float,
-    y_mm: float,
-    width_mm: float,
-) -> None:
-    picture = build_experiment_picture(data, tables)
-    if not picture.shots:
-        page.text(x_mm, y_mm + 4, "The traces are not stored.", colour=MUTED)
-        return
-    draw_traces(page, picture, x_mm, y_mm, width_mm=width_mm, tall_mm=tall_mm)
-    fitted = int(np.isfinite(tables.shots[col.K_PER_S]).sum())
-    half, whole = (width_mm - 36.0) / 2, width_mm - 15.0
-    place = partial(page.axes, y_mm=y_mm + tall_mm + 5.0, height_mm=36.0)
-    if tables.cuts:
-        wide = whole if fitted == 1 else half
-        draw_cuts(place(x_mm + 15.0, width_mm=wide), tables, picture)
-    if fitted > 1 or (fitted and not tables.cuts):
-        wide = half if tables.cuts else whole
-        axes = place(x_mm + width_mm - wide, width_mm=wide)
-        draw_rates(axes, tables, page.ruler, width_mm=wide)
-
-
-def _strip_mm(room_mm: float) -> float:
-    """Height of the strip: a little lower where all then fits in the room with the traces."""
-    fits = room_mm - _STRIP_MM < _LEAST_TRACES_MM <= room_mm - _LEAST_STRIP_MM
-    return room_mm - _LEAST_TRACES_MM if fits else _STRIP_MM
-
-
-def _traces_mm(room_mm: float, below_mm: float, *, page_mm: float) -> float:
-    """Height of the traces, so that no page is left nearly empty.
-
-    A little lower where everything then fits on one page. Else they fill the first page and leave
-    the tables to the second, unless the tables take more than one themselves.
-
-    Parameters
-    ----------
-    room_mm
-        What the first page has for the traces and the tables below them.
-    below_mm
-        Height of the tables.
-    """
-    if room_mm - below_mm >= _LEAST_TRACES_MM:
-        return min(room_mm - below_mm, _MOST_TRACES_MM)
-    return room_mm if below_mm <= page_mm else _USUAL_TRACES_MM
+def _set_smaller(blocks: Sequence[Block]) -> list[Block]:
+    """Set tables in smaller type, so that those that just miss a page fit on it."""
+    return [
+        replace(block, size=_SMALLER_SIZE, measured={}) if isinstance(block, Grid) else block
+        for block in blocks
+    ]
 
 
 def _models_grid(tables: ExperimentTables) -> Grid:
@@ -238,7 +163,7 @@ def _models_grid(tables: ExperimentTables) -> Grid:
     return Grid(
         columns=tuple(columns[place] for place in kept),
         rows=tuple(tuple(row[place] for place in kept) for row in rows),
-        size=6.8,
+        size=_SIZE,
         name="Models tried",
     )
 
@@ -294,4 +219,4 @@ def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
         Column(title="Shots", align="right"),
         Column(title="Reason and files", wrap=True),
     )
-    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="Verdicts")
+    return Grid(columns=columns, rows=tuple(rows), size=_SIZE, name="Verdicts")

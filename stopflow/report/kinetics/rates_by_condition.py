@@ -11,13 +11,13 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData, sort_conditions
 from stopflow.report.kinetics.conditions import name_files_apart, varying_columns, write_amount
-from stopflow.report.kinetics.summary import join_words
+from stopflow.report.kinetics.summary import OF_ALL_PHASES, has_several_phases, join_words
 from stopflow.report.paper.flow import Block, build_heading, build_note
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.rounding import (
     MISSING,
-    celsius_text,
     column_errors,
+    format_celsius,
     format_digits,
     format_half_life,
     format_interval,
@@ -82,7 +82,7 @@ def _shown_columns(table: pd.DataFrame, *, signal: str) -> list[tuple[Column, Sa
         (col.MIXTURE, Column(title="Mixture"), _word(col.MIXTURE)),
         _amount("Conc.", col.CONCENTRATION_M, units.concentration),
         _amount("I", col.IONIC_STRENGTH_M, units.ionic_strength),
-        (col.TEMPERATURE_K, _right("T", "°C"), lambda row: celsius_text(row[col.TEMPERATURE_K])),
+        (col.TEMPERATURE_K, _right("T", "°C"), lambda row: format_celsius(row[col.TEMPERATURE_K])),
         ("", _right("Shots"), _say_shots),
         ("", _right("k", "s⁻¹"), _value(col.K_PER_S, "shown_error")),
         ("", _right("95 % interval", "s⁻¹"), _say_interval),
@@ -159,6 +159,8 @@ def _table_note(data: KineticsReportData) -> str:
     note += (
         " Shot SD: standard deviation of k between shots. S/N: amplitude over noise of one shot."
     )
+    if has_several_phases(data.conditions):
+        note += f" Half-life{OF_ALL_PHASES}, not of k alone."
     if "replicates" in sources:
         note += " Intervals come from the scatter between replicates"
         note += "; with a single shot, from its fit." if "single shot" in sources else "."

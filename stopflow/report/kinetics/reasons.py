@@ -9,7 +9,7 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.kinetics.verdicts.findings import Finding, parse_findings
 from stopflow.kinetics.verdicts.sentences import BETWEEN_REASONS, say, say_shortly
-from stopflow.report.paper.rounding import set_numbers
+from stopflow.report.paper.rounding import set_sentence
 
 NO_REASON = "no reason given"
 _WORST_FIRST = ("FAIL", "WARN", "PASS")
@@ -34,13 +34,13 @@ class ReasonCount:
 
 def say_in_print(findings: Sequence[Finding]) -> str:
     """Say findings as print does, one after the other."""
-    said = BETWEEN_REASONS.join(set_numbers(say(finding)) for finding in findings)
+    said = BETWEEN_REASONS.join(set_sentence(say(finding)) for finding in findings)
     return said or NO_REASON
 
 
 def gist_in_print(findings: Sequence[Finding]) -> str:
     """Say what the first of some findings found, without its explanation."""
-    return set_numbers(say_shortly(findings[0])) if findings else NO_REASON
+    return set_sentence(say_shortly(findings[0])) if findings else NO_REASON
 
 
 def kind_of(finding: Finding) -> Hashable:

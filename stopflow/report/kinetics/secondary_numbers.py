@@ -10,10 +10,9 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.kinetics.laws import error_columns
 from stopflow.kinetics.secondary.curves import CURVES
-from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
 from stopflow.report.data import KineticsReportData, made_once, rows_of
-from stopflow.report.kinetics.secondary_titles import title_plot
+from stopflow.report.kinetics.secondary_titles import title_plot, write_phase
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import (
     concentration_unit,
@@ -156,7 +155,7 @@ def _picture(
         line_x = _line_x(x / factor, from_zero=against == "concentration", log_x=log_x)
         curves.append(_curve(str(name), own, line_x, factor))
     chosen = part[part[col.CHOSEN].astype(bool) & is_parameter(part)]
-    phase = name_phase(str(part[col.RATES].iloc[0]).split())
+    phase = write_phase(part.iloc[0])
     if phase != "k":
         unit = str(part[col.UNIT].iloc[0]) if CURVES[kind].of == "amplitude" else ""
         y_label = f"{phase} / {unit}".removesuffix(" / ") if unit else y_label

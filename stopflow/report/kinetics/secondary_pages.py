@@ -27,7 +27,7 @@ from stopflow.report.paper.flow import (
     leave_empty,
     row_picture,
 )
-from stopflow.report.paper.scales import use_log_x
+from stopflow.report.paper.scales import use_log_x, use_log_y
 from stopflow.report.paper.style import (
     CATEGORY_COLOURS,
     INK,
@@ -46,6 +46,8 @@ _KEY_WIDTH, _KEY_HEIGHT = 0.55, 0.25
 """Room for the key of the curves, as parts of the frame."""
 _NARROW_MM = 35.0
 """Width of a frame below which its key has no room for more than names."""
+_LOG_ROOM = 1.5
+"""Factor by which a logarithmic axis goes beyond the points."""
 _NOT_TAKEN: tuple[LineStyle, ...] = ((0, (1, 1.5)), (0, (4, 1.5)), (0, (4, 1.5, 1, 1.5)))
 """Line styles of curves that were tried and not taken."""
 
@@ -161,10 +163,9 @@ def draw_secondary(
         )
     first = pictures[0]
     if first.log_x:
-        use_log_x(axes, float(first.x.min()) / 1.5, float(first.x.max()) * 1.5)
-    if first.log_y:
-        axes.set_yscale("log")
-    elif CURVES[first.kind].against != "temperature":
+        use_log_x(axes, float(first.x.min()) / _LOG_ROOM, float(first.x.max()) * _LOG_ROOM)
+    _limit_y(axes, pictures)
+    if not first.log_y and CURVES[first.kind].against != "temperature":
         low, high = float(np.nanmin(first.y)), float(np.nanmax(first.y))
         if low > 0:
             axes.set_ylim(bottom=0)
@@ -188,6 +189,19 @@ def draw_secondary(
     _write_title(axes, first)
     if len(lines) > 1 or not first.said:
         axes.legend(handles=lines, loc=_free_corner(axes, first), fontsize=5.8, handlelength=2.4)
+
+
+def _limit_y(axes: Axes, pictures: Sequence[SecondaryPicture]) -> None:
+    """Make room for the points and the curves reported; one that was not taken may leave."""
+    shown = [values for p in pictures for values in (p.y, p.low, p.high)]
+    shown += [curve.y for p in pictures for curve in p.curves if curve.chosen]
+    values = np.concatenate(shown)
+    values = values[np.isfinite(values)]
+    if pictures[0].log_y:
+        use_log_y(axes, values.min() / _LOG_ROOM, values.max() * _LOG_ROOM)
+        return
+    room = 0.05 * (np.ptp(values) or abs(values.max()) or 1.0)
+    axes.set_ylim(values.min() - room, values.max() + room)
 
 
 def _draw_curves(axes: Axes, picture: SecondaryPicture, *, colour: str) -> list[Line2D]:
@@ -218,6 +232,8 @@ def _free_corner(axes: Axes, picture: SecondaryPicture) -> _Corner:
     drawn = np.concatenate([np.column_stack(line) for line in lines])
     axes.autoscale_view()  # Without it the limits are still those of an empty plot.
     x, y = axes.transAxes.inverted().transform(axes.transData.transform(drawn)).T
+    shown = (y >= 0) & (y <= 1)
+    x, y = x[shown], y[shown]
     left, right = x < _KEY_WIDTH, x > 1 - _KEY_WIDTH
     low, high = y < _KEY_HEIGHT, y > 1 - _KEY_HEIGHT
     inside: dict[_Corner, NDArray[np.bool_]] = {

@@ -6,16 +6,15 @@ import pandas as pd
 
 from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
-from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.data import rows_of
 from stopflow.report.kinetics.secondary_numbers import (
     SYMBOLS,
     is_parameter,
     shown_unit,
 )
-from stopflow.report.kinetics.secondary_titles import name_group
+from stopflow.report.kinetics.secondary_titles import name_group, write_phase
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.rounding import format_digits, format_interval, format_pm, set_numbers
+from stopflow.report.paper.rounding import format_digits, format_interval, format_pm, set_sentence
 from stopflow.report.paper.style import printable
 
 
@@ -55,8 +54,8 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
 
 
 def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
-    remark = set_numbers(str(own[col.REMARK].iloc[0]))
-    phase = name_phase(str(own[col.RATES].iloc[0]).split())
+    remark = set_sentence(str(own[col.REMARK].iloc[0]))
+    phase = write_phase(own.iloc[0])
     if phase == "k" or CURVES[kind].mechanism:
         model = capitalise(kind)
     elif CURVES[kind].of == "amplitude":

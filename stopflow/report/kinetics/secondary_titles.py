@@ -11,6 +11,7 @@ from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.data import rows_of
 from stopflow.report.kinetics.conditions import describe_value
+from stopflow.report.paper.rounding import set_phase
 from stopflow.report.paper.style import printable, shorten_middle
 from stopflow.report.paper.units import Units
 
@@ -48,6 +49,11 @@ def name_group(row: Mapping[Any, Any]) -> str:
     return ", ".join(str(part) for part in said if part)
 
 
+def write_phase(row: Mapping[Any, Any]) -> str:
+    """Name the rate or amplitude that the points of a plot are: ``"k"``, ``"k₂"``."""
+    return set_phase(name_phase(str(row[col.RATES]).split()))
+
+
 def _with_phase(name: str, row: Mapping[Any, Any]) -> str:
-    phase = name_phase(str(row[col.RATES]).split())
+    phase = write_phase(row)
     return name if phase == "k" else ", ".join(filter(None, (name, phase)))

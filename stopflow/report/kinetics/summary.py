@@ -11,6 +11,8 @@ from stopflow import column_names as col
 from stopflow.report.paper.rounding import format_digits, format_percent, format_time
 
 FEW = 4
+OF_ALL_PHASES = " of the whole change"
+"""What a half-life is of where several phases were fitted."""
 WIDENED_FROM = {col.NOISE_INFLATION: 1.0 + 1e-9, col.START_INFLATION: 1.01}
 """Column with a factor on errors -> the factor from which on it is worth a word."""
 
@@ -60,6 +62,11 @@ def usable_shots(shots: pd.DataFrame) -> pd.DataFrame:
     return shots[np.isfinite(shots[col.K_PER_S]) & (shots[col.VERDICT] != "FAIL")]
 
 
+def has_several_phases(shots: pd.DataFrame) -> bool:
+    """Whether a fit has a second rate, so that its half-life is not that of k."""
+    return col.K2_PER_S in shots and bool(shots[col.K2_PER_S].notna().any())
+
+
 def summarise_rates(shots: pd.DataFrame) -> str:
     """Say in a sentence how many rates there are and over which range."""
     known = usable_shots(shots)
@@ -83,7 +90,9 @@ def summarise_rates(shots: pd.DataFrame) -> str:
     lives = ""
     if len(half):
         first, last = format_time(half.min()), format_time(half.max())
-        lives = f" (half-lives {first} to {last})" if first != last else f" (half-life {first})"
+        of = OF_ALL_PHASES if has_several_phases(known) else ""
+        lives = f"half-lives{of} {first} to {last}" if first != last else f"half-life{of} {first}"
+        lives = f" ({lives})"
     return f"{len(k)} rate constants {span} s⁻¹{lives}."
 
 

@@ -13,6 +13,7 @@ from stopflow.report.kinetics.experiment_numbers import ExperimentPicture, build
 from stopflow.report.kinetics.experiment_strip import draw_cuts
 from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.reasons import say_in_print
+from stopflow.report.kinetics.summary import OF_ALL_PHASES
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import (
     MISSING,
@@ -21,6 +22,7 @@ from stopflow.report.paper.rounding import (
     format_interval,
     format_pm,
     format_time,
+    set_phase,
 )
 from stopflow.report.paper.style import (
     INK,
@@ -36,7 +38,8 @@ from stopflow.report.paper.style import (
 _SHEET = Paper(key="picture", width_mm=220.0, height_mm=140.0, side_mm=8.0)
 _TEXT_MM = 54.0
 _FURTHER = tuple(
-    (name.removesuffix("_per_s"), parameter_column(name)) for name in LAWS["triple"].rates[1:]
+    (set_phase(name.removesuffix("_per_s")), parameter_column(name))
+    for name in LAWS["triple"].rates[1:]
 )
 """Names and columns of the rates beyond the first."""
 
@@ -125,6 +128,7 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
 
     error, unit = number(col.K_STDERR_PER_S), str(shot.get(col.SIGNAL_UNIT, "") or "")
     half = number(col.HALF_LIFE_S)
+    of = OF_ALL_PHASES if np.isfinite(number(col.K2_PER_S)) else ""
     interval = format_interval(number(col.K_LOW95_PER_S), number(col.K_HIGH95_PER_S), error=error)
     facts = [
         ("rate constant k / s⁻¹", format_pm(number(col.K_PER_S), error)),
@@ -133,7 +137,7 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
             (f"rate constant {name} / s⁻¹", format_pm(number(rate), number(error_columns(rate)[0])))
             for name, rate in _FURTHER
         ),
-        ("half-life", format_half_life(half, half * error / (number(col.K_PER_S) or np.nan))),
+        (f"half-life{of}", format_half_life(half, half * error / (number(col.K_PER_S) or np.nan))),
         (f"amplitude at the cut / {unit}", format_digits(number("amplitude"), 4)),
         ("signal to noise", format_digits(number(col.SIGNAL_TO_NOISE), 3)),
         (

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from stopflow.io.units import ZERO_CELSIUS_K
 from stopflow.mechanism.results import FittedFolder
 from stopflow.mechanism.scheme import Scheme
 from stopflow.report.kinetics.closing import build_provenance_blocks
@@ -23,7 +22,7 @@ from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import Progress, write_pdf
-from stopflow.report.paper.rounding import set_numbers
+from stopflow.report.paper.rounding import format_temperature, set_numbers
 from stopflow.report.tables.tables import csv_text
 
 
@@ -94,7 +93,7 @@ def _front_blocks(found: FittedFolder, title: str) -> list[Block]:
         blocks += [build_heading("Constants"), Grid(columns=columns, rows=tuple(rows), size=7.4)]
     reference = found.groups[0].fit.problem.constants.reference_K
     if reference is not None:
-        note = f"Rate constants at {reference - ZERO_CELSIUS_K:.0f} °C; dH: activation enthalpies."
+        note = f"Rate constants at {format_temperature(reference)}; dH: activation enthalpies."
         blocks.append(build_note(note))
     return blocks
 

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stopflow.io.units import ZERO_CELSIUS_K
 from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.problem import Problem
-from stopflow.report.paper.rounding import format_concentration
+from stopflow.report.paper.rounding import format_concentration, format_temperature
 from stopflow.trace import FloatArray
 
 MOST_POINTS = 400
@@ -104,7 +103,7 @@ def describe_mixture(fit: GlobalFit, mixture: int) -> str:
     if problem.starts.delays_s.any():
         said.append(f"after {1e3 * problem.starts.delays_s[mixture]:.4g} ms")
     if problem.constants.reference_K is not None:
-        said.append(f"{problem.kelvin[mixture] - ZERO_CELSIUS_K:.1f} °C")
+        said.append(format_temperature(float(problem.kelvin[mixture])))
     return ", ".join(said)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from stopflow.io.units import ZERO_CELSIUS_K
+from stopflow.io.units import celsius_text
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 MISSING = "–"
@@ -73,6 +73,8 @@ _PERCENT = re.compile(r"(?<=\d)%(?!\w)")
 _POWER_OF_TEN = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")
 _RAISED = re.compile(r"(?<=[A-Za-z])\^(-?\d)")
 _SIGNS = {"<=": "≤", ">=": "≥", "<=>": "⇌", "->": "→"}
+_PHASE = re.compile(r"(?<![\w./-])(k|amplitude)(\d)(?![\w-]|\.\w)")
+_SUBSCRIPT_0 = ord("₀")
 _SIGN = re.compile(f"(?<= )(?:{'|'.join(map(re.escape, _SIGNS))})(?= )")
 
 
@@ -86,6 +88,16 @@ def set_numbers(text: str) -> str:
     text = _RAISED.sub(lambda found: power(int(found[1])), text)
     text = _SIGN.sub(lambda found: _SIGNS[found[0]], text)
     return _PERCENT.sub(" %", _NEGATIVE.sub("−", text))
+
+
+def set_sentence(text: str) -> str:
+    """Set a sentence of an analysis as print does: its numbers, and the names of phases."""
+    return set_phase(set_numbers(text))
+
+
+def set_phase(text: str) -> str:
+    """Lower the number of a phase: k2 becomes k₂, and amplitude2 amplitude₂."""
+    return _PHASE.sub(lambda found: f"{found[1]}{chr(_SUBSCRIPT_0 + int(found[2]))}", text)
 
 
 def _plain(value: float, decimals: int) -> str:
@@ -189,19 +201,17 @@ def format_half_life(seconds: float, error_s: float) -> str:
 
 def format_concentration(molar: float) -> str:
     """Write a concentration in M, mM, µM or nM."""
-    return _in_unit(molar, 3, _CONCENTRATIONS, exact=True)
+    return _in_unit(molar, 4, _CONCENTRATIONS, exact=True)
 
 
 def format_temperature(kelvin: float) -> str:
     """Write a temperature in °C, as it is read off a thermostat."""
-    return f"{celsius_text(kelvin)} °C" if math.isfinite(kelvin) else MISSING
+    return f"{format_celsius(kelvin)} °C" if math.isfinite(kelvin) else MISSING
 
 
-def celsius_text(kelvin: float) -> str:
-    """Write the number of °C without idle zeros; `MISSING` where it is not known."""
-    if not math.isfinite(kelvin):
-        return MISSING
-    return _without_idle_zeros(_plain(round(kelvin - ZERO_CELSIUS_K, 2), 2))
+def format_celsius(kelvin: float) -> str:
+    """Write the number of °C; `MISSING` where it is not known."""
+    return celsius_text(kelvin).replace("-", "−") if math.isfinite(kelvin) else MISSING
 
 
 def concentration_unit(largest_M: float) -> tuple[float, str]:

@@ -26,6 +26,8 @@ _BREAKS = re.compile(
 )
 """Blanks at which a line may end: not beside ± and =, nor in k T or between number and unit."""
 
+HARD_BLANK = "\u00a0"
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -152,6 +154,11 @@ def printable(text: str) -> str:
         return flat
     runs = itertools.groupby(flat, lambda c: c.isprintable() and ord(c) in known)
     return "".join("".join(run) if shown else _numbers(run) for shown, run in runs)
+
+
+def keep_together(text: str) -> str:
+    """Write hard blanks where a line may not end, for what is set by others, such as a browser."""
+    return " ".join(part.replace(" ", HARD_BLANK) for part in _BREAKS.split(text))
 
 
 def _numbers(characters: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ def build_units(table: pd.DataFrame) -> Units:
 
 def _choose_unit(concentrations_M: pd.Series) -> Unit | None:
     known = concentrations_M[np.isfinite(concentrations_M) & (concentrations_M > 0)]
-    if len(known) and known.max() / known.min() > _WIDEST_UNIT:
+    if len(known) and known.max() > _WIDEST_UNIT * known.min() * (1 + 1e-9):
         return None
     return shared_unit(list(concentrations_M))
 

@@ -19,6 +19,7 @@ from stopflow.report.data import sort_conditions
 from stopflow.report.html.assemble import script_json
 from stopflow.report.html.page import build_page
 from stopflow.report.paper.rounding import format_pm_groups
+from stopflow.report.paper.style import HARD_BLANK
 
 pytestmark = pytest.mark.whole
 
@@ -204,7 +205,7 @@ def test_a_plot_says_why_no_model_was_taken_and_amounts_in_the_unit_of_its_axis(
     )
     unit = page.evaluate("stopflow.lab.plots[1].xLabel").split(" / ")[1]
     known = {"mM": "0.37 ± 0.12 mM", "µM": "370 ± 120 µM"}
-    assert known[unit] in titles.nth(1).inner_text()
+    assert known[unit] in titles.nth(1).inner_text().replace(HARD_BLANK, " ")
     page.evaluate("stopflow.edits.change(0, { use: false })")
     open_shot(page, 0)
     page.locator(".parameters.yours", has_text="fitted again by the next ingest").first.wait_for()

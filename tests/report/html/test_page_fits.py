@@ -10,6 +10,7 @@ from page_fits import PAGE_LAWS, Job, fit_in_page, fit_in_python, largest_differ
 import stopflow
 from stopflow.io.readers.reading import read_push
 from stopflow.kinetics.laws import LAWS
+from stopflow.report.paper.rounding import set_sentence
 
 pytestmark = pytest.mark.whole
 
@@ -133,16 +134,33 @@ def test_traces_of_every_law(open_page, small_page, rng, key):
         assert max(values) <= EQUAL, name
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Cut the proof on random windows into pieces, so that a part of it can be run again."""
+    if "piece" in metafunc.fixturenames:
+        metafunc.parametrize("piece", range(250 if metafunc.config.getoption("--full") else 1))
+
+
 @pytest.mark.slow
-def test_random_windows_of_every_law(open_page, small_page, rng, full_proof):
-    page = open_page(small_page)
-    windows = 2000 if full_proof else 8
-    jobs = draw_jobs(rng, windows) + draw_real_jobs(rng, windows // 4)
-    differences, refused = compare(page, jobs)
-    assert len(differences["k"]) > 1.5 * windows
+def test_random_windows_of_every_law(open_page, small_page, piece):
+    """Eight windows of simulated and two of measured shots; 2,000 and 500 with `--full`."""
+    rng = np.random.default_rng([20240611, piece])
+    jobs = draw_jobs(rng, 8) + draw_real_jobs(rng, 2)
+    differences, refused = compare(open_page(small_page), jobs)
+    assert len(differences["k"]) > 8
     assert refused == 0
     for key, values in differences.items():
         assert max(values) <= EQUAL, key
+
+
+def test_a_half_without_noise_has_no_correlation(open_page, small_page):
+    """Behind the reaction a coarse signal stays on its level, and what is left is rounding."""
+    rng = np.random.default_rng([20240611, 38])
+    job = draw_jobs(rng, 8)[29]
+    found = fit_in_page(open_page(small_page), [job])[0]
+    reference = fit_in_python(job)
+    levels = np.unique(job.signal[(job.time_s >= job.start_s) & (job.time_s <= job.end_s)])
+    assert len(levels) == 5
+    assert max(largest_difference(found, reference).values()) < EQUAL
 
 
 def test_a_minimum_inside_goes_before_one_beyond_what_can_be_seen(open_page, small_page):
@@ -313,4 +331,4 @@ def test_a_further_phase_is_believed_where_python_believes_it(open_page, small_p
     given = [time.tolist(), [signal(few).tolist(), signal(enough).tolist()], law]
     (first, why), (second, _) = open_page(small_page).evaluate(JUDGE_IN_PAGE, given)
     assert (first, second) == (False, True)
-    assert said.startswith(why)
+    assert set_sentence(said).startswith(why)

@@ -3,6 +3,11 @@
 export const MISSING = "–";
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
+/** A parameter as it is written: k2_per_s is k₂. */
+export function symbolOf(name) {
+  return name.replace(/_per_s$/, "").replace(/\d$/, (digit) => String.fromCharCode(0x2080 + Number(digit)));
+}
+
 /** Decimals that a standard error leaves: two digits while it begins with 1 or 2, else one. */
 function errorDecimals(error) {
   const exponent = Math.floor(Math.log10(error));

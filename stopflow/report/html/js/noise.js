@@ -30,6 +30,8 @@ export function noiseCorrelation(residuals, parameters) {
 }
 
 const SHORTEST_BLOCK = 8, LONGEST_BLOCK = 128;
+/** Noise of this size, as a part of the signal, is rounding, and so is its correlation. */
+const NO_NOISE = 1e-9;
 
 /** Noise of residuals from short blocks with their straight lines taken off. */
 export function estimateNoise(signal) {
@@ -59,8 +61,10 @@ export function estimateNoise(signal) {
     total += power;
     lagged += dot(block.subarray(1), block.subarray(0, length - 1));
   }
-  if (total === 0) return { sd: 0, rho: 0 };
-  const size = kept.length * length, raw = lagged / total + 2 / length;
+  const size = kept.length * length;
+  const largest = tail.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  if (Math.sqrt(total / size) <= NO_NOISE * largest) return { sd: 0, rho: 0 };
+  const raw = lagged / total + 2 / length;
   const rho = raw * Math.sqrt(size) > 3 ? Math.min(raw / (1 - 4 / length), 0.95) : 0;
   const lost = Math.min((2 * (1 + rho)) / (1 - rho) / length, 0.5);
   return { sd: Math.sqrt(total / size / (1 - lost)), rho };

@@ -116,9 +116,9 @@ function concentrationColumn(title, name, unit) {
   return numberColumn(title, name, (v) => formatConcentration(v, unit), unit.name, unit.factor);
 }
 
-/** Temperatures as on paper: in °C. */
+/** Temperatures as on paper: in °C, to a hundredth. */
 function temperatureColumn() {
-  const celsius = ({ temperature_K }) => Number((temperature_K - 273.15).toPrecision(6));
+  const celsius = ({ temperature_K }) => Math.round(100 * (temperature_K - 273.15)) / 100;
   const text = (row) => (Number.isFinite(celsius(row)) ? String(celsius(row)).replace("-", "−") : MISSING);
   return { title: "T", unit: "°C", number: true, text, value: celsius };
 }

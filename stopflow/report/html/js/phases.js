@@ -1,5 +1,6 @@
 /** Whether the phases of a fit are numbers that the data can tell apart, as Python judges it. */
 
+import { symbolOf } from "./format.js";
 import { LAWS } from "./laws.js";
 import { Refusal } from "./window.js";
 
@@ -7,7 +8,6 @@ const COUNTS = { 2: "two", 3: "three" };
 const TAIL = "use a law with fewer phases, or record longer and with less noise";
 /** What AICc is to rise without a phase that is there; noise alone always makes one that lowers it. */
 const AS_GOOD = 6;
-const bare = (name) => name.replace(/_per_s$/, "");
 
 /**
  * @param {import("./fit.js").TraceFit} fit
@@ -27,7 +27,7 @@ function openSide(law, { interval }) {
   for (const name of law.rates) {
     const [low, high] = interval[name];
     if (!(low > 0 && high < Infinity)) {
-      return `the data set no ${high === Infinity ? "upper" : "lower"} limit to ${bare(name)}; ${TAIL}`;
+      return `the data set no ${high === Infinity ? "upper" : "lower"} limit to ${symbolOf(name)}; ${TAIL}`;
     }
   }
   return null;
@@ -37,7 +37,7 @@ function overlap(law, { interval }) {
   for (let i = 0; i + 1 < law.rates.length; i++) {
     const [fast, slow] = law.rates.slice(i, i + 2);
     if (interval[fast][0] <= interval[slow][1]) {
-      return `the 95 % intervals of ${bare(fast)} and ${bare(slow)} overlap; ${TAIL}`;
+      return `the 95 % intervals of ${symbolOf(fast)} and ${symbolOf(slow)} overlap; ${TAIL}`;
     }
   }
   return null;

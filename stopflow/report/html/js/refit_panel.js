@@ -1,7 +1,7 @@
 /** Beside the trace: what is fitted, what comes out, and how it differs from stopflow's. */
 
 import { element, setText } from "./element.js";
-import { formatDigits, formatInterval, formatPm, MISSING } from "./format.js";
+import { formatDigits, formatInterval, formatPm, MISSING, symbolOf } from "./format.js";
 import { LAWS } from "./laws.js";
 
 const MISFIT_CHANCE = 1e-4;
@@ -200,9 +200,8 @@ function compareFits({ shot, stopflow, yours, signalUnit }) {
 function titleOf(name, signalUnit) {
   if (name === "beta") return "β";
   if (name === "ratio") return name;
-  const unit = name.startsWith("k") ? "s⁻¹" : name === "slope_per_s" ? `${signalUnit}/s` : signalUnit;
-  const symbol = name.replace(/_per_s$/, "").replace(/\d$/, (digit) => String.fromCharCode(0x2080 + Number(digit)));
-  return `${symbol} / ${unit}`;
+  const unit = name.startsWith("k") ? "s⁻¹" : name === "slope_per_s" ? `(${signalUnit}/s)` : signalUnit;
+  return `${symbolOf(name)} / ${unit}`;
 }
 
 /** Amplitudes, and the end of a baseline with a slope, are those at the start of their own fit. */

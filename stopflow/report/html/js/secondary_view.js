@@ -81,7 +81,7 @@ class PlotView {
       ? `Yours: ${sayParameters(own.parameters, plot)}`
       : changed ? sayMissing(plot) : "";
     const xs = [plot.x, plot.curveX, columnsOf(fresh).x];
-    const ys = [plot.y, plot.low, plot.high, ...plot.curves.map((curve) => curve.y), columnsOf([...(own?.points ?? []), ...fresh]).y];
+    const ys = [plot.y, plot.low, plot.high, ...plot.curves.filter(({ chosen }) => chosen).map(({ y }) => y), columnsOf([...(own?.points ?? []), ...fresh]).y];
     this.chart.show({
       layers, x: spanOf(xs, 0.02) ?? [0, 1], y: spanOf(ys.map(numbersOnly)) ?? [0, 1],
       xLabel: plot.xLabel, yLabel: plot.yLabel,
@@ -121,7 +121,8 @@ function numbersOnly(values) {
 function sayParameters(parameters, { factor, xLabel }) {
   const say = ({ name, value, stderr, unit }) => {
     const [scale, shown] = unit === "M" ? [factor, xLabel.split(" / ").at(-1)] : [1, unit];
-    return `${name} = ${formatPm(scale * value, scale * (stderr ?? NaN))} ${shown}`.trim();
+    const text = `${name} = ${formatPm(scale * value, scale * (stderr ?? NaN))} ${shown}`.trim();
+    return text.replaceAll(" ", "\u00a0");  // A line ends between parameters.
   };
   return parameters.map(say).join(", ");
 }
