@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from stopflow.kinetics.verdicts import repeatability
 from stopflow.kinetics.verdicts.repeatability import (
     Series,
     as_series,
@@ -128,7 +129,8 @@ def test_too_few_shots_are_not_judged() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_tau_without_a_shot_is_the_median_over_all_other_conditions(seed):
+def test_tau_without_a_shot_is_the_median_over_all_other_conditions(seed, monkeypatch):
+    """The two that are left of three shots count as a condition too."""
     generator = np.random.default_rng(seed)
     series = [
         as_series(
@@ -141,12 +143,14 @@ def test_tau_without_a_shot_is_the_median_over_all_other_conditions(seed):
     found = outliers_of(series)
     for place, item in enumerate(series):
         for shot, deviation in enumerate(found[place]):
-            others = [one for number, one in enumerate(series) if number != place]
-            common = pool([*others, item.without(shot)])
-            rest = item.without(shot)
             if len(item) < 3:
                 assert deviation is None
                 continue
+            rest = item.without(shot)
+            others = [one for number, one in enumerate(series) if number != place and len(one) >= 3]
+            with monkeypatch.context() as allowing_pairs:
+                allowing_pairs.setattr(repeatability, "FEWEST_SHOTS", 2)
+                common = pool([*others, rest])
             weights = 1 / (rest.error**2 + common.tau**2)
             away = item.log_k[shot] - np.average(rest.log_k, weights=weights)
             variance = item.error[shot] ** 2 + common.tau**2 + 1 / weights.sum()

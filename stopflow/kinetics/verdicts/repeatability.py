@@ -136,33 +136,34 @@ def outliers_of(series: Sequence[Series]) -> list[list[Deviation | None]]:
             found.append([None] * len(item))
             continue
         own = int(np.searchsorted(ordered, excess[id(item)]))
+        others = list(frees)
+        others.remove(_free(item))
         row: list[Deviation | None] = []
         for index in range(len(item)):
             rest = item.without(index)
-            mine = [_excess_variance(rest)] if len(rest) >= FEWEST_SHOTS else []
-            if len(ordered) + len(mine) < 2:
+            if len(ordered) < 2 and len(rest) < FEWEST_SHOTS:
                 row.append(None)
                 continue
-            tau = float(np.sqrt(max(_median_with(ordered, own, mine), 0.0)))
-            behind = list(frees)
-            behind.remove(_free(item))
-            dof = _known_with([*behind, _free(rest)] if mine else behind)
-            row.append(_outlier(item, index, rest, Repeatability(tau=tau, dof=max(dof, 1.0))))
+            median = _median_with(ordered, own, _excess_variance(rest))
+            common = Repeatability(
+                tau=float(np.sqrt(max(median, 0.0))), dof=_known_with([*others, _free(rest)])
+            )
+            row.append(_outlier(item, index, rest, common))
         found.append(row)
     return found
 
 
-def _median_with(ordered: FloatArray, without: int, mine: Sequence[float]) -> float:
-    """Median of rising values (n,), one of them left out and up to one put in, in a few steps."""
-    count = len(ordered) - 1 + len(mine)
-    place = int(np.searchsorted(ordered, mine[0])) if mine else len(ordered)
+def _median_with(ordered: FloatArray, without: int, mine: float) -> float:
+    """Median of rising values (n,), one of them replaced by another, in a few steps."""
+    count = len(ordered)
+    place = int(np.searchsorted(ordered, mine))
     # Where the one that is put in stands among those that are left.
     place -= place > without
 
     def at(number: int) -> float:
-        if mine and number == place:
-            return mine[0]
-        number -= bool(mine) and number > place
+        if number == place:
+            return mine
+        number -= number > place
         return float(ordered[number + (number >= without)])
 
     # NaN stands last, and one of them makes the median none.
@@ -200,27 +201,34 @@ def _excess_variance(series: Series) -> float:
 
 
 def _known_with(frees: Sequence[int]) -> float:
-    """Degrees of freedom of a median of variances: all of one, and what it keeps of the others.
+    """Degrees of freedom with which a median of variances is known; `frees` are those of each.
 
-    Student's distribution with these gives the chances of simulated shots, to a factor of 1.5 from
-    three conditions on and lower with two; with the sum of all, a chance of 1 in 1,000 is 2 to 3.
+    Of their sum it keeps the share c of a median of many, and of the rest what is left of it with
+    n of them: ``c + (1 - c) n^(-2/3)``, or 1.7 times the rest where the median is the mean of the
+    two in the middle. With these Student's distribution gives a chance of 1 in 1,000 as 0.6 to 1.1
+    in 1,000; with the sum of all, as 2 to 3. The rest is fitted to 200,000 simulated medians of 1
+    to 20 variances of 1 to 6 degrees of freedom.
     """
     if not frees:
         return 0.0
-    largest = max(frees)
-    return largest - _kept_by_median(largest) + sum(map(_kept_by_median, frees))
+    beyond = (1.0 if len(frees) % 2 else 1.7) * len(frees) ** (-2 / 3)
+    shares = (_kept_by_median(free) for free in frees)
+    return sum(
+        free * min(1.0, share + (1 - share) * beyond)
+        for free, share in zip(frees, shares, strict=True)
+    )
 
 
 @lru_cache(maxsize=256)
 def _kept_by_median(free: int) -> float:
-    """Degrees of freedom of a mean of variances as uncertain as a median of many of `free` each.
+    """Share of its degrees of freedom that the median of many variances of `free` each keeps.
 
     The relative variance of a median of n values is ``1 / (4 n p^2)`` with the density p of
     their logarithm at the median; that of a mean of n variances is ``2 / (n f)``.
     """
     half = chdtri(free, 0.5) / 2
     density = np.exp(free / 2 * np.log(half) - half - gammaln(free / 2))
-    return 8 * float(density) ** 2
+    return 8 * float(density) ** 2 / free
 
 
 @lru_cache(maxsize=256)
