@@ -18,6 +18,7 @@ from stopflow.kinetics.analysis import (
 from stopflow.kinetics.secondary.curve import SecondaryCurve
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import SecondaryFit
+from stopflow.kinetics.verdicts.repeatability import as_series, pool
 from stopflow.trace import Conditions, Experiment
 
 pytestmark = pytest.mark.whole
@@ -96,8 +97,9 @@ def test_both_phases_of_induced_fit_have_one_set_of_constants(rng) -> None:
     assert (fits["k"].kind, fits["k2"].kind) == (fast.kind, slow.kind)
     assert_found(fits["k"], truth)
     assert fits["k"].parameters == fits["k2"].parameters
-    # Six times three shots a phase: the errors of both phases have 12 degrees of freedom each.
-    assert fits["k"].curve.error_dof == 2 * 12
+    # Six times three shots a phase: the errors of both phases have as many degrees of freedom each.
+    six_conditions = pool([as_series(range(3), [9.0, 10.0, 11.0], [0.1] * 3)] * 6)
+    assert fits["k"].curve.error_dof == 2 * six_conditions.dof
     assert "conformational selection gives the same rates" in fits["k2"].remark
 
 
