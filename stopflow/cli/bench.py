@@ -1,5 +1,6 @@
 """stopflow bench: speed ratios against peers, measured alternately in one run."""
 
+import os
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -138,6 +139,8 @@ def step(
     voice: Voice,
 ) -> None:
     """Training step of every layer against tuned dense Adam at the published size."""
+    # Threads that spin are the best setting of every variant; read when torch is loaded.
+    os.environ["OMP_WAIT_POLICY"] = "ACTIVE"
     from stopflow.learn.device import require_device
     from stopflow.lowrank.bench.bench import BenchSize, bench_step
     from stopflow.lowrank.bench.variants import VARIANTS
