@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +17,17 @@ def own_environment(**further):
     root = str(Path(stopflow.__file__).parents[1])
     fixed = {"PYTHONPATH": root, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
     return {**os.environ, **fixed, **further}
+
+
+def run_script(script, *words):
+    """Run lines of Python in a process of its own, which has to succeed."""
+    return subprocess.run(
+        [sys.executable, "-c", script, *words],
+        env=own_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
 
 
 def exit_code(*words):

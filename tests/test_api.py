@@ -1,13 +1,11 @@
 """What ``import stopflow`` offers: the numbers of the commands, nothing written, nothing loaded."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_lab import own_environment
+from cli_lab import run_script
 from pypdf import PdfReader
 
 import stopflow as sf
@@ -52,13 +50,7 @@ def test_importing_loads_no_large_library_until_a_function_is_used():
         "from stopflow import lowrank\n"
         "print(sf.lowrank is lowrank, 'torch' in sys.modules)\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script],
-        env=own_environment(),
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
+    run = run_script(script)
     assert run.stdout.splitlines() == ["[]", "[] True", "True False False", "True True"]
 
 

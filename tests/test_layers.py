@@ -1,13 +1,11 @@
 """Where heavy libraries may live, what help loads, and in which encoding processes talk."""
 
 import ast
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
-from cli_lab import own_environment
+from cli_lab import run_script
 
 import stopflow
 
@@ -69,13 +67,7 @@ def test_help_loads_nothing_heavy(arguments):
         "heavy = {'torch', 'matplotlib', 'scipy', 'pandas', 'numpy'} & set(sys.modules)\n"
         "print(sorted(heavy), file=sys.stderr)"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        env=own_environment(),
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
+    run = run_script(script, *arguments)
     assert "Usage" in run.stdout
     assert run.stderr.strip() == "[]"
 
@@ -90,13 +82,7 @@ def test_tables_the_page_and_the_summary_load_no_matplotlib():
         "print(printable('Tris, 25 °C, 10 µM: k₂ ± 1 M⁻¹s⁻¹'))\n"
         "print('matplotlib' in sys.modules)"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script],
-        env=own_environment(),
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
+    run = run_script(script)
     assert run.stdout.splitlines() == ["Tris, 25 °C, 10 µM: k₂ ± 1 M⁻¹s⁻¹", "False"]
 
 

@@ -21,6 +21,11 @@ def celsius_text(kelvin: float) -> str:
     return f"{round(kelvin - ZERO_CELSIUS_K, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 
+def say_celsius(kelvin: float) -> str:
+    """Write a temperature with its unit."""
+    return f"{celsius_text(kelvin)} °C"
+
+
 class Scale(NamedTuple):
     """value in our unit = factor * value + offset."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stopflow.io.units import celsius_text
+from stopflow.io.units import say_celsius
 from stopflow.kinetics.verdicts.workbook_columns import telling_columns
 from stopflow.mechanism.observations import MechanismShot
 from stopflow.trace import Conditions
@@ -116,7 +116,7 @@ def _temperatures(kelvin: Sequence[float]) -> list[str]:
     means = [float(rising[cluster == number].mean()) for number in range(cluster[-1] + 1)]
     named = [""] * len(rising)
     for place, number in zip(order, cluster, strict=True):
-        named[place] = f"{celsius_text(means[number])} °C"
+        named[place] = say_celsius(means[number])
     return named
 
 

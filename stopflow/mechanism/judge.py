@@ -85,7 +85,8 @@ def judge_fit(fit: GlobalFit) -> float:
     if blocks.replicates < FEWEST or blocks.error < COPIES * blocks.dof:
         return float(chi2.sf(blocks.common, dof))
     ratio = blocks.common / dof / (blocks.error / blocks.dof)
-    return float(fisher.sf(ratio, blocks.share * dof, blocks.share * blocks.dof))
+    share = blocks.share
+    return float(fisher.sf(ratio, share * dof, share * blocks.dof))
 
 
 def _divide(fit: GlobalFit) -> _Blocks:

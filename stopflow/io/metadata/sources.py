@@ -11,7 +11,7 @@ from math import isclose
 from pathlib import PurePath
 from typing import Final
 
-from stopflow.io.units import CONCENTRATION, ZERO_CELSIUS_K, celsius_text, find_scale
+from stopflow.io.units import CONCENTRATION, ZERO_CELSIUS_K, find_scale, say_celsius
 from stopflow.trace import Shot
 
 SAME = 0.011
@@ -113,7 +113,7 @@ def temperatures_said(shots: Sequence[Shot], folder: str) -> Quantity:
             "folder": [of_folder for _ in shots],
         },
         is_same=lambda one, other: abs(one - other) <= SAME_K,
-        shown=_celsius,
+        shown=say_celsius,
     )
 
 
@@ -137,10 +137,6 @@ def _molar(value: float) -> str:
         if value >= scale * 0.9999:
             return f"{value / scale:.4g} {unit}"
     return f"{value:.4g} M"
-
-
-def _celsius(kelvin: float) -> str:
-    return f"{celsius_text(kelvin)} °C"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ The linear parameters are projected out as in `one_rate`, with the Jacobian of K
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from scipy.linalg import lapack
@@ -18,6 +19,8 @@ from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.projection import qr_of_rows
 from stopflow.kinetics.solver.window import SMALLEST_NUMBER, Window
 from stopflow.trace import FloatArray
+
+Built = TypeVar("Built")
 
 # Bounds the first step in logarithms, as a part of the length of these: a longer one may leave the
 # valley that the start lies in.
@@ -107,12 +110,24 @@ def _place(
 class _Projection:
     """The QR decomposition of the linear terms at one x, and the residual of the signal."""
 
-    x: bytes
     theta: FloatArray
     frame: FloatArray
     upper: FloatArray
     inside: FloatArray
     rest: FloatArray
+
+
+def _kept_at_one_place(build: Callable[[FloatArray], Built]) -> Callable[[FloatArray], Built]:
+    """Keep what is built at one place x (q,), which MINPACK asks for more than once in a row."""
+    latest: list[tuple[bytes, Built]] = []
+
+    def at(x: FloatArray) -> Built:
+        place = x.tobytes()
+        if not latest or latest[0][0] != place:
+            latest[:] = [(place, build(x))]
+        return latest[0][1]
+
+    return at
 
 
 def projected_problem(
@@ -121,35 +136,25 @@ def projected_problem(
     """Residual (N,) and Kaufman's Jacobian (N, q) as functions of the logarithms of theta."""
     constraints = coarse.constraints
     free = constraints.free if constraints.any_fixed else slice(None)
-    latest: list[_Projection] = []
-    steepest: list[tuple[bytes, FloatArray]] = []
     worst = NO_VALUE * (float(np.abs(coarse.signal).max()) + SMALLEST_NUMBER)
 
+    @_kept_at_one_place
     def project_at(x: FloatArray) -> _Projection:
-        """Project once for the residual and the Jacobian at the same place."""
-        place = x.tobytes()
-        if not latest or latest[0].x != place:
-            theta = theta_at(x)
-            rows, rest = coarse.rows(theta)
-            frame, upper = qr_of_rows(rows)
-            inside = rest @ frame
-            left = rest - frame @ inside
-            if not np.isfinite(left).all():
-                left = np.full_like(coarse.signal, worst)
-            latest[:] = [_Projection(place, theta, frame, upper, inside, left)]
-        return latest[0]
+        theta = theta_at(x)
+        rows, rest = coarse.rows(theta)
+        frame, upper = qr_of_rows(rows)
+        inside = rest @ frame
+        left = rest - frame @ inside
+        if not np.isfinite(left).all():
+            left = np.full_like(coarse.signal, worst)
+        return _Projection(theta, frame, upper, inside, left)
 
     def residual(x: FloatArray) -> FloatArray:
         return project_at(x).rest
 
+    @_kept_at_one_place
     def jacobian(x: FloatArray) -> FloatArray:
-        """Differentiate once where MINPACK, after the check of shapes, asks for the same again."""
-        place = x.tobytes()
-        if not steepest or steepest[0][0] != place:
-            steepest[:] = [(place, differentiate(project_at(x)))]
-        return steepest[0][1]
-
-    def differentiate(at: _Projection) -> FloatArray:
+        at = project_at(x)
         coefficients: RealArray = at.inside
         singular = 0
         if len(coefficients):

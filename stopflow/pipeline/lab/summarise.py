@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from stopflow.io.units import celsius_text
+from stopflow.io.units import say_celsius
 from stopflow.pipeline.lab.summary import Summary
 from stopflow.report.data import sort_conditions
 from stopflow.report.kinetics.conditions import (
@@ -81,7 +81,7 @@ CONDITION_CELLS: dict[str, Callable[[dict[str, Any], Units], str]] = {
     "ionic str.": lambda row, units: _if_known(
         row["ionic_strength_M"], partial(write_concentration, unit=units.ionic_strength)
     ),
-    "T": lambda row, _: _if_known(row["temperature_K"], _celsius),
+    "T": lambda row, _: _if_known(row["temperature_K"], say_celsius),
     "shots": lambda row, _: f"{row['fitted']:.0f}/{row['shots']:.0f}",
     "k (1/s)": lambda row, _: _if_known(row["k_per_s"], lambda _: str(row["rate"])),
     "verdict": lambda row, _: str(row["verdict"]),
@@ -134,7 +134,3 @@ def _hints(shots: pd.DataFrame) -> tuple[str, ...]:
 
 def _if_known(value: float, write: Callable[[float], str]) -> str:
     return "" if pd.isna(value) else write(value)
-
-
-def _celsius(kelvin: float) -> str:
-    return f"{celsius_text(kelvin)} °C"
