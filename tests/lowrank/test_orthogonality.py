@@ -31,7 +31,9 @@ from stopflow.lowrank.layer.orthonormal import (
     gram_matrix,
     orthonormal,
     orthonormalised,
+    positive_qr,
 )
+from stopflow.memory import peak_bytes, reset_peak
 
 PROMISED = 5e-6
 DYNAMICAL = [pair for pair in COMBINATIONS if pair[0] in ORTHONORMAL]
@@ -160,6 +162,25 @@ def test_the_gram_matrix_of_single_precision_is_exact_to_its_rounding(rows, rank
     exact = basis.double().mT @ basis.double()
     assert float((gram_matrix(basis) - exact).norm()) < 8 * torch.finfo(torch.float32).eps
     assert orthonormality_defect(basis) < 3 * torch.finfo(torch.float32).eps
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_qr_factors_are_unique_and_leave_the_matrix(dtype):
+    given = torch.randn(40, 6, generator=seeded(1), dtype=dtype)
+    before = given.clone()
+    q, upper = positive_qr(given)
+    torch.testing.assert_close(upper, torch.linalg.cholesky(given.double().mT @ given.double()).mT)
+    torch.testing.assert_close(q @ upper, given.double())
+    assert torch.equal(given, before)
+
+
+@pytest.mark.skipif(not reset_peak(), reason="the system does not tell a peak")
+def test_a_basis_is_drawn_in_four_times_its_memory():
+    """What is drawn, its copy in float64, which becomes Q, and what is returned."""
+    reset_peak()
+    before = peak_bytes()
+    basis = orthonormal(100_000, 50, generator=seeded(1), dtype=torch.float32)
+    assert peak_bytes() - before < 5 * 4 * basis.numel()
 
 
 @pytest.mark.parametrize("away", [1e-6, 1e-3, 1e-1, 1.0])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stopflow.lowrank.forward_cache import ForwardCache
 from stopflow.lowrank.integrators.retraction import Retraction, retract
-from stopflow.lowrank.layer.orthonormal import gram_matrix, positive_qr
+from stopflow.lowrank.layer.orthonormal import by_rows, gram_matrix, positive_qr
 from stopflow.lowrank.optimisers.basis_update import Bases, BasisUpdate, UpdatedBases
 from stopflow.lowrank.status import StepFailure, StepStatus
 
@@ -202,7 +202,7 @@ def _by_householder(update: BasisUpdate, directions: Sequence[Bases]) -> Updated
             if not bool(moved.isfinite().all()):
                 raise StepFailure(StepStatus.UPDATE, i)
             q, _ = positive_qr(moved)
-            new[side].append(q.to(dtype))
+            new[side].append(by_rows(q, dtype))
             overlaps[side].append(basis.mT @ q)
     left, right = (torch.stack(found) for found in overlaps)
     core = (left.mT @ cores @ right).to(dtype)

@@ -14,14 +14,26 @@ def orthonormal(
 ) -> Tensor:
     """Draw orthonormal columns, uniform over the Stiefel manifold, orthonormal to rounding."""
     drawn = torch.randn(rows, columns, generator=generator, dtype=dtype)
-    return positive_qr(drawn.double())[0].to(dtype)
+    return by_rows(positive_qr(drawn)[0], dtype)
 
 
 def positive_qr(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the QR factors with a non-negative diagonal of R, which makes them unique."""
-    q, r = torch.linalg.qr(matrix)
-    sign = torch.where(torch.diagonal(r, dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(r.dtype)
-    return q.mul_(sign.unsqueeze(-2)).contiguous(), r * sign.unsqueeze(-1)
+    """Return the QR factors, in float64, with a non-negative diagonal of R, which is then unique.
+
+    The matrix (m, n), m >= n, is copied once and its copy becomes Q, column by column in memory.
+    """
+    q = matrix.new_empty(matrix.mT.shape, dtype=torch.float64).mT.copy_(matrix)
+    reflections = q.new_empty(q.shape[1])
+    torch.geqrf(q, out=(q, reflections))
+    upper = q[: q.shape[1]].triu()
+    sign = torch.where(torch.diagonal(upper) < 0, -1.0, 1.0).to(q.dtype)
+    torch.linalg.householder_product(q, reflections, out=q)
+    return q.mul_(sign), upper.mul_(sign.unsqueeze(1))
+
+
+def by_rows(matrix: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a copy of another type that lies in memory row by row."""
+    return matrix.new_empty(matrix.shape, dtype=dtype).copy_(matrix)
 
 
 def gram_matrix(basis: Tensor) -> Tensor:
@@ -44,8 +56,8 @@ def orthonormalised(basis: Tensor) -> tuple[Tensor, Tensor]:
     lower, info = torch.linalg.cholesky_ex(gram)
     away = float(torch.linalg.matrix_norm(gram) ** 2) - 2 * float(gram.trace()) + len(gram)
     if int(info) or not away < 0.1:
-        q, upper = positive_qr(basis.double())
-        return q.to(basis.dtype), upper
+        q, upper = positive_qr(basis)
+        return by_rows(q, basis.dtype), upper
     identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     inverse = torch.linalg.solve_triangular(lower.mT, identity, upper=True)
     return torch.mm(basis, inverse.to(basis.dtype)), lower.mT
