@@ -1,12 +1,15 @@
 """The commands as a user meets them: results, exit codes, and one clear line for bad input."""
 
 import json
+import os
 from pathlib import Path
 
 import openpyxl
 import pandas as pd
 import pytest
 from cli_lab import one_folder
+
+from stopflow.cli import idle_threads
 
 pytestmark = pytest.mark.whole
 
@@ -244,3 +247,20 @@ def test_a_folder_without_a_readable_trace_has_no_median_difference(tmp_path, ru
     assert code == 1
     assert "0 of 1 shot predicted by shape; 1 with warnings" in " ".join(said.split())
     assert "nan" not in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "policy"), [(None, "ACTIVE"), ("", "ACTIVE"), ("PASSIVE", "PASSIVE")]
+)
+def test_idle_threads_wait_as_the_user_says_or_spin_in_the_bench(run, monkeypatch, asked, policy):
+    monkeypatch.setattr(idle_threads, "ASKED", asked)
+    monkeypatch.setenv(idle_threads.POLICY, "as it was")
+    seen = []
+    monkeypatch.setattr(
+        "stopflow.lowrank.bench.bench.bench_step",
+        lambda **_: seen.append(os.environ[idle_threads.POLICY]) or [],
+    )
+    run("bench", "step")
+    assert seen == [policy]
+    run("laws", "--quiet")
+    assert os.environ[idle_threads.POLICY] == (asked or "PASSIVE")

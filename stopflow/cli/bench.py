@@ -1,6 +1,5 @@
 """stopflow bench: speed ratios against peers, measured alternately in one run."""
 
-import os
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stopflow.cli.idle_threads import let_spin
 from stopflow.cli.options import MODELS, Device, ModelsFolder
 from stopflow.cli.voice import Voice, speaks
 
@@ -138,9 +138,11 @@ def step(
     device: Device = None,
     voice: Voice,
 ) -> None:
-    """Training step of every layer against tuned dense Adam at the published size."""
-    # Threads that spin are the best setting of every variant; read when torch is loaded.
-    os.environ["OMP_WAIT_POLICY"] = "ACTIVE"
+    """Training step of every layer against tuned dense Adam at the published size.
+
+    Idle threads spin, which is best for every variant, unless OMP_WAIT_POLICY is set.
+    """
+    let_spin()
     from stopflow.learn.device import require_device
     from stopflow.lowrank.bench.bench import BenchSize, bench_step
     from stopflow.lowrank.bench.variants import VARIANTS
