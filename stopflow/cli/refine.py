@@ -118,10 +118,10 @@ def adapt(
     voice: Voice,
 ) -> None:
     """Fine-tune a model to another lab's data by LoRA; the base weights stay untouched."""
-    from stopflow.pipeline.networks.adapt import adapt_model
+    from stopflow.pipeline.networks.adapt import adapt_and_save
 
     with voice.progress() as progress:
-        adapted = adapt_model(
+        adapted = adapt_and_save(
             model,
             folder,
             rank=rank,

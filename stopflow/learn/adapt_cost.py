@@ -32,7 +32,7 @@ LORA: Final = "LoRA"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class AdaptationCost:
     """What one way of fine-tuning reached and took.
 
     Attributes
@@ -66,7 +66,7 @@ def adapt_beside_full(
     *,
     rank: int = 4,
     trace: TraceOf | None = None,
-) -> tuple[Adapted, tuple[Cost, Cost]]:
+) -> tuple[Adapted, tuple[AdaptationCost, AdaptationCost]]:
     """Fine-tune by LoRA and in full; the first is returned as `adapt_model` does, with both costs.
 
     Raises
@@ -90,7 +90,7 @@ def adapt_beside_full(
         if rows.size
     }
     return adapted, (
-        Cost(
+        AdaptationCost(
             way=LORA,
             metrics=adapted.after,
             trained_parameters=adapted.trained_parameters,
@@ -98,7 +98,7 @@ def adapt_beside_full(
             processor_s=lora_s,
             peak_bytes=_own_peak(model, data, settings, split, rank=rank),
         ),
-        Cost(
+        AdaptationCost(
             way=FULL,
             metrics=metrics,
             trained_parameters=count_trained(network),

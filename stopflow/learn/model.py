@@ -75,7 +75,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Prediction:
+class PredictedRates:
     """Rates of M traces.
 
     Attributes
@@ -122,7 +122,7 @@ def network_outputs(model: Model, inputs: ArrayLike) -> FloatArray:
 
 def predict(
     model: Model, inputs: ArrayLike, *, window_s: ArrayLike, stretch: ArrayLike = 1.0
-) -> Prediction:
+) -> PredictedRates:
     """Predict the rates of traces from their rows of features.
 
     Parameters
@@ -149,7 +149,7 @@ def predict(
     def rate(values: FloatArray) -> FloatArray:
         return decode_target(values, windows, spec=model.features)
 
-    return Prediction(
+    return PredictedRates(
         k_per_s=rate(encoded),
         target_sd=spread,
         k_low95_per_s=rate(encoded - NORMAL_95 * spread),

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from stopflow.learn.compare.bound import Drift, posterior_error_ratio
+from stopflow.learn.compare.bound import SlopeBounds, posterior_error_ratio
 from stopflow.learn.pretraining.prior import Prior
 
 
 def drift_of(rng, *, count, slope_bound, scale=None, share=0.6):
     scales = np.exp(rng.uniform(*np.log(Prior().slope), count)) if scale is None else scale
-    return Drift(
+    return SlopeBounds(
         slope=scales * rng.standard_normal(count),
         slope_bound=np.full(count, slope_bound),
         k_bound=np.ones(count),

@@ -11,9 +11,9 @@ from stopflow.learn.classify.data import class_data
 from stopflow.learn.classify.saved import load_classifier
 from stopflow.learn.classify.scores import score_classes
 from stopflow.learn.classify.train import (
-    choose_rows,
     class_metrics,
     class_settings,
+    split_by_settings,
     train_classifier,
 )
 from stopflow.learn.compress import Share, compress_subject
@@ -60,11 +60,11 @@ def test_same_seed_same_result_other_seed_another(images):
 
 
 def test_validation_rows_come_from_the_training_images_alone(images):
-    split = choose_rows(images, settings())
+    split = split_by_settings(images, settings())
     assert len(split.validation) == 40
     assert not set(split.train) & set(split.validation)
     assert max(*split.train, *split.validation) < images.first_test == min(split.test)
-    assert len(choose_rows(images, settings(validation_count=10**6)).train) == 120
+    assert len(split_by_settings(images, settings(validation_count=10**6)).train) == 120
 
 
 class Interruption(Exception):

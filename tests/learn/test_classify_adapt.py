@@ -21,7 +21,7 @@ from stopflow.learn.classify.train import class_settings, train_classifier
 from stopflow.learn.saved import save_model
 from stopflow.lowrank import count_trained
 from stopflow.memory import reset_peak
-from stopflow.pipeline.networks.adapt import adapt_model
+from stopflow.pipeline.networks.adapt import adapt_and_save
 
 pytestmark = pytest.mark.whole
 
@@ -92,7 +92,7 @@ def test_the_command_saves_the_model_and_lists_what_each_way_costs(classifier, s
     folder = write_images(tmp_path / "turned", sets[1])
     save_model(tmp_path / "models" / "base", classifier, metrics={})
     options = {"rank": 3, "epochs": 8, "learning_rate": 1e-2, "seed": 0, "name": None}
-    found = adapt_model("base", folder, models=tmp_path / "models", beside_full=True, **options)
+    found = adapt_and_save("base", folder, models=tmp_path / "models", beside_full=True, **options)
     rows = {(row["model"], row["part"]): row for row in found.rows}
     assert set(rows) == {(m, p) for m in ("before", "LoRA", "in full") for p in ("train", "test")}
     for way in ("LoRA", "in full"):

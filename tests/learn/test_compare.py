@@ -6,7 +6,7 @@ import pytest
 from stopflow.errors import SettingsError
 from stopflow.features import FeatureSpec, build_features
 from stopflow.learn.compare.compare import compare
-from stopflow.learn.compare.runs import ComparedRun, KeptRuns
+from stopflow.learn.compare.runs import ComparedRun, UnfinishedComparison
 from stopflow.learn.compare.table import comparison_rows
 from stopflow.learn.data import lab_data
 from stopflow.learn.evaluate import measure
@@ -80,7 +80,7 @@ class Interruption(Exception):
 
 
 def test_an_interrupted_comparison_goes_on_with_the_same_numbers(labs, tmp_path, monkeypatch):
-    ways, kept = ("ridge", "dlrt", "vanilla"), KeptRuns(tmp_path / "runs")
+    ways, kept = ("ridge", "dlrt", "vanilla"), UnfinishedComparison(tmp_path / "runs")
     whole = compare(labs, SETTINGS, ways=ways, seeds=2)
     trained = []
 
@@ -110,7 +110,7 @@ def test_an_interrupted_comparison_goes_on_with_the_same_numbers(labs, tmp_path,
 
 def test_a_finished_comparison_forgets_its_own_runs_alone(labs, tmp_path):
     folder = tmp_path / "runs"
-    other, own = KeptRuns(folder), KeptRuns(folder)
+    other, own = UnfinishedComparison(folder), UnfinishedComparison(folder)
     compare(labs, replace(SETTINGS, rank=3), ways=("dlrt",), kept=other)
     waiting = {path: path.read_bytes() for path in folder.iterdir()}
     compare(labs, SETTINGS, ways=("ridge", "dlrt"), kept=own)

@@ -17,7 +17,7 @@ from stopflow.learn.pretraining.pretrain import (
     likelihood_loss,
     pretrain,
 )
-from stopflow.learn.pretraining.prior import Prior, draw_trace
+from stopflow.learn.pretraining.prior import Prior, sample_trace
 from stopflow.learn.pretraining.publish import as_model, calibrate, publish
 from stopflow.learn.pretraining.synthetic import GridCounts, build_bank, draw_grids
 from stopflow.learn.pretraining.whitening import CENTRE, SPREAD, export_network, whiten
@@ -61,7 +61,7 @@ def test_the_exported_network_says_of_rows_what_the_trained_one_says_of_coordina
     whitening = whiten(bank, 0.01, generator=torch_generator)
     trained = build_network(len(whitening.mean), settings.layers(), generator=torch_generator)
     exported = export_network(trained, whitening, basis, spec=spec)
-    traces = [draw_trace(settings.prior, generator=generator) for _ in range(20)]
+    traces = [sample_trace(settings.prior, generator=generator) for _ in range(20)]
     rows = np.stack([build_features(t.time_s, t.signal, spec=spec) for t in traces])
     coordinates = rows[:, 1::2].astype(float) @ basis
     with torch.no_grad():
@@ -146,7 +146,7 @@ def test_calibrated_saved_and_loaded_again(tmp_path: Path) -> None:
     figures = [{"case": "lab 1", "traces": 3, "ratio_to_fit": 1.234}]
     publish(tmp_path / "tiny", model, made, calibration=calibration, figures=figures)
     again = load_model(tmp_path / "tiny")
-    trace = draw_trace(TINY.prior, generator=np.random.default_rng(3))
+    trace = sample_trace(TINY.prior, generator=np.random.default_rng(3))
     row = build_features(trace.time_s, trace.signal, spec=model.features)[None]
     one, other = (predict(m, row, window_s=[1.0]) for m in (model, again))
     assert one.k_per_s == other.k_per_s

@@ -7,7 +7,7 @@ import pytest
 
 from stopflow.learn.predict.reliability import ReliabilityLimits, check_reliability, disagreement
 from stopflow.learn.predict.residues import residues
-from stopflow.learn.pretraining.prior import Prior, draw_trace
+from stopflow.learn.pretraining.prior import Prior, sample_trace
 
 
 def curve(
@@ -34,7 +34,7 @@ def test_good_traces_raise_next_to_no_doubt(*, full_proof: bool) -> None:
     generator = np.random.default_rng(1)
     alarms = 0
     for _ in range(count):
-        trace = draw_trace(prior, generator=generator)
+        trace = sample_trace(prior, generator=generator)
         if trace.k_per_s > ReliabilityLimits().k_per_s:
             continue
         found = reasons(trace.time_s, trace.signal, k=trace.k_per_s, log_sd=0.005)

@@ -6,9 +6,9 @@ import torch
 from scipy.stats import ks_2samp
 
 from stopflow.bins import EDGES, bin_means
-from stopflow.features import FeatureSpec, build_batch
+from stopflow.features import FeatureSpec, build_feature_rows
 from stopflow.kinetics.uncertainty.drawn_noise import draw_noise
-from stopflow.learn.pretraining.prior import RHOS, Prior, ar1_root, draw_trace
+from stopflow.learn.pretraining.prior import RHOS, Prior, ar1_root, sample_trace
 from stopflow.learn.pretraining.synthetic import (
     TRACES_A_GRID,
     GridCounts,
@@ -85,7 +85,7 @@ def test_drawn_rows_are_distributed_as_rows_made_point_by_point(
     batch = bank.draw(count, generator=torch.Generator().manual_seed(5))
     generator = np.random.default_rng(6)
     signals = np.stack([_signal(prior, tau, generator=generator) for _ in range(count)])
-    rows = build_batch(tau, signals, spec=spec)[:, 1::2].astype(float) @ basis
+    rows = build_feature_rows(tau, signals, spec=spec)[:, 1::2].astype(float) @ basis
     drawn = batch.coordinates[:, : basis.shape[1]].double().numpy()
     columns = range(0, basis.shape[1], 5)
     worst = min(ks_2samp(rows[:, column], drawn[:, column]).pvalue for column in columns)
@@ -131,7 +131,7 @@ def test_draws_stay_inside_the_prior_and_repeat_with_the_seed() -> None:
 
 def test_whole_traces_have_any_unit_window_and_polarity() -> None:
     generator = np.random.default_rng(8)
-    traces = [draw_trace(Prior(points=(150, 600)), generator=generator) for _ in range(60)]
+    traces = [sample_trace(Prior(points=(150, 600)), generator=generator) for _ in range(60)]
     for trace in traces:
         window_s = trace.time_s[-1] - trace.time_s[0]
         assert (np.diff(trace.time_s) > 0).all()

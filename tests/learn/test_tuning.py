@@ -12,7 +12,14 @@ from stopflow.learn.classify.train import class_settings
 from stopflow.learn.compress import Share
 from stopflow.learn.published.peak import peak_of
 from stopflow.learn.published.runs import Truncated
-from stopflow.learn.published.tuning import FARTHEST, FIRST_RATE, TUNING_SEED, Tuned, climb, tune
+from stopflow.learn.published.tuning import (
+    FARTHEST,
+    FIRST_RATE,
+    TUNING_SEED,
+    Tuned,
+    climb_in_steps,
+    tune,
+)
 from stopflow.memory import reset_peak
 
 
@@ -38,17 +45,17 @@ def test_a_climb_ends_at_the_top_with_a_lower_rate_on_either_side(top):
         calls.append(rate)
         return parabola(top)(rate)
 
-    assert climb(judged, start=1.0) == 2.0 ** round(top)
+    assert climb_in_steps(judged, start=1.0) == 2.0 ** round(top)
     assert len(calls) == len(set(calls))
 
 
 def test_a_climb_without_a_top_ends_where_it_may_go_no_farther():
-    assert climb(lambda rate: rate, start=1.0) == 2.0**FARTHEST
-    assert climb(lambda rate: -rate, start=1.0) == 2.0**-FARTHEST
+    assert climb_in_steps(lambda rate: rate, start=1.0) == 2.0**FARTHEST
+    assert climb_in_steps(lambda rate: -rate, start=1.0) == 2.0**-FARTHEST
 
 
 def test_a_rate_that_diverges_is_worse_than_any_other():
-    found = climb(lambda rate: float("nan") if rate > 0.5 else 0.1, start=1.0)
+    found = climb_in_steps(lambda rate: float("nan") if rate > 0.5 else 0.1, start=1.0)
     assert found <= 0.5
 
 

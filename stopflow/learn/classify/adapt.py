@@ -12,7 +12,7 @@ from stopflow.errors import ModelError
 from stopflow.learn.classify.data import ClassData
 from stopflow.learn.classify.model import Classifier
 from stopflow.learn.classify.scores import ClassScores, score_classes
-from stopflow.learn.classify.train import choose_rows, class_settings, train_classifier
+from stopflow.learn.classify.train import class_settings, split_by_settings, train_classifier
 from stopflow.learn.device import one_thread
 from stopflow.learn.judge import Judgement, judge
 from stopflow.learn.memory import peak_memory
@@ -91,7 +91,7 @@ def train_all(
     """Fine-tune all weights, at the best of `FULL_RATES` by validation accuracy."""
     _require_fitting(classifier, data)
     chosen = replace(settings, layers=classifier.network.specs, optimiser=None)
-    split = choose_rows(data, chosen)
+    split = split_by_settings(data, chosen)
     blind = replace(split, test=np.empty(0, dtype=np.intp))
     found = {}
     for rate in FULL_RATES:

@@ -108,7 +108,7 @@ def train_classifier(
     """
     started = time.perf_counter()
     settings.require_inputs(data.n_inputs)
-    split = split or choose_rows(data, settings)
+    split = split or split_by_settings(data, settings)
     standardiser = None if start is None else start.standardiser
     rows, coordinates = _prepare(data, split, settings, standardiser)
     kept = None
@@ -131,7 +131,7 @@ def train_classifier(
     )
 
 
-def choose_rows(data: ClassData, settings: TrainSettings) -> Split:
+def split_by_settings(data: ClassData, settings: TrainSettings) -> Split:
     """Set rows aside as the settings say."""
     return split_rows(
         data,

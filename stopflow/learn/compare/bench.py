@@ -16,7 +16,7 @@ from stopflow.errors import StopflowError
 from stopflow.features import FeatureSpec, window_of
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.uncertainty.interval import cramer_rao
-from stopflow.learn.compare.bound import Drift, posterior_error_ratio
+from stopflow.learn.compare.bound import SlopeBounds, posterior_error_ratio
 from stopflow.learn.data import lab_data
 from stopflow.learn.evaluate import compare_with_fit, least_informed
 from stopflow.learn.model import Model
@@ -51,7 +51,7 @@ class JudgedShots:
     k_bound_per_s: FloatArray
     experiment: Sequence[str]
     file: Sequence[str]
-    drift: Drift | None = None
+    drift: SlopeBounds | None = None
 
 
 def trimmed(shot: Shot) -> Window:
@@ -101,7 +101,7 @@ def simulated_shots(seed: int, *, spec: LabSpec | None = None) -> JudgedShots:
         k_bound_per_s=np.array(bounds),
         experiment=names,
         file=files,
-        drift=Drift(*np.transpose(drifts)),
+        drift=SlopeBounds(*np.transpose(drifts)),
     )
 
 
@@ -145,7 +145,7 @@ def bench_model(model: Model, shots: JudgedShots, *, name: str) -> dict[str, Any
     if shots.drift is None:
         return row
     low = least_informed(shots.k_bound_per_s, shots.k_true_per_s, usable=usable)
-    part = Drift(*(column[low] for column in shots.drift))
+    part = SlopeBounds(*(column[low] for column in shots.drift))
     limit = posterior_error_ratio(part, Prior(), generator=np.random.default_rng(0))
     return row | {"low_information_limit": limit}
 

@@ -19,7 +19,7 @@ DRAWS: Final = 60
 SCALES: Final = 40
 
 
-class Drift(NamedTuple):
+class SlopeBounds(NamedTuple):
     """Slopes of M traces over their windows, in units of their amplitudes, and their effect on k.
 
     Attributes
@@ -36,7 +36,9 @@ class Drift(NamedTuple):
     k_bound_known_slope: FloatArray
 
 
-def posterior_error_ratio(drift: Drift, prior: Prior, *, generator: np.random.Generator) -> float:
+def posterior_error_ratio(
+    drift: SlopeBounds, prior: Prior, *, generator: np.random.Generator
+) -> float:
     """Mean |error of k| of the posterior mean over that of least squares, same traces."""
     share = np.clip(drift.k_bound_known_slope / drift.k_bound, 0.0, 1.0)[:, None]
     correlation = np.sqrt(1 - share**2)

@@ -11,7 +11,7 @@ import numpy as np
 from stopflow.errors import SettingsError, require_key
 from stopflow.learn.compare.baselines import BASELINES
 from stopflow.learn.compare.results import predict_lab
-from stopflow.learn.compare.runs import ComparedRun, KeptRuns
+from stopflow.learn.compare.runs import ComparedRun, UnfinishedComparison
 from stopflow.learn.data import LabData
 from stopflow.learn.device import require_device
 from stopflow.learn.memory import peak_memory
@@ -85,7 +85,7 @@ def compare(
     wide_epochs: int | None = None,
     trace: TraceOf | None = None,
     further: Mapping[str, Predictor] | None = None,
-    kept: KeptRuns | None = None,
+    kept: UnfinishedComparison | None = None,
     progress: Progress | None = None,
 ) -> list[ComparedRun]:
     """Run every way on the same splits.
@@ -207,7 +207,7 @@ def _jobs(
 
 
 def _kept_runs(
-    jobs: Sequence[Job], kept: KeptRuns | None
+    jobs: Sequence[Job], kept: UnfinishedComparison | None
 ) -> tuple[list[str], list[ComparedRun | None]]:
     if kept is None:
         return [""] * len(jobs), [None] * len(jobs)

@@ -52,7 +52,7 @@ class ComparedRun:
     status: str = str(TrainStatus.FINISHED)
 
 
-class KeptRuns:
+class UnfinishedComparison:
     """Finished runs of an unfinished comparison, one file each in a folder.
 
     Parameters

@@ -23,7 +23,7 @@ def comparison_rows(runs: Sequence[ComparedRun], data: LabData) -> list[dict[str
     ``median_relative_error, p95_relative_error, bias`` (mean relative error), ``ratio_to_fit,
     ratio_to_fit_sd, ratio_to_bound, ratio_to_fit_low_information, parameters, epochs, inputs``
     (what the network was trained on), ``seconds, peak_MB, diverged`` (runs), and for each of
-    `REFERENCES` that takes part those of `set_against` and `reach`.
+    `REFERENCES` that takes part those of `set_against` and `epochs_to_reach`.
     """
     rows = []
     for way in dict.fromkeys(run.way for run in runs):
@@ -57,7 +57,7 @@ def comparison_rows(runs: Sequence[ComparedRun], data: LabData) -> list[dict[str
             others = [run for run in runs if run.way == reference]
             if others:
                 row |= set_against(own, others, data, reference)
-                row |= reach(own, others, reference)
+                row |= epochs_to_reach(own, others, reference)
         rows.append(row)
     return rows
 
@@ -90,7 +90,7 @@ def _test_mae(run: ComparedRun, data: LabData) -> float:
     return measure(run.k_per_s[rows], data.k_actual_per_s[rows]).mae_per_s
 
 
-def reach(
+def epochs_to_reach(
     own: Sequence[ComparedRun], others: Sequence[ComparedRun], reference: str
 ) -> dict[str, float]:
     """Say how soon a method's test error fell to the smallest of the reference in the same run.

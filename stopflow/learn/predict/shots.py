@@ -30,7 +30,7 @@ class ShotPredictions:
     Attributes
     ----------
     k_per_s, k_low95_per_s, k_high95_per_s, log_sd
-        (M,) as in `Prediction`; NaN where a trace was refused.
+        (M,) as in `PredictedRates`; NaN where a trace was refused.
     refusals
         Why there is no rate; empty where there is one.
     warnings

@@ -38,7 +38,7 @@ class Prior:
     points
         Points of a trace.
     quantum
-        Step of the converter over the noise SD; in `draw_trace` only.
+        Step of the converter over the noise SD; in `sample_trace` only.
     """
 
     kt: tuple[float, float] = (0.7, 8000.0)
@@ -123,7 +123,7 @@ def draw_kt(prior: Prior, fastest: float, *, generator: np.random.Generator) -> 
     return log_uniform((low, min(high, fastest)), generator=generator)
 
 
-def draw_trace(prior: Prior, *, generator: np.random.Generator) -> SyntheticTrace:
+def sample_trace(prior: Prior, *, generator: np.random.Generator) -> SyntheticTrace:
     """Draw a whole trace point by point, with gain, offset, polarity, window and quantisation."""
     tau = draw_grid(prior, generator=generator)
     fastest = prior.fastest(tau)

@@ -16,7 +16,7 @@ from stopflow.features import build_features, window_of
 from stopflow.learn.interval import NORMAL_95, IntervalScale, fit_interval, neighbour_correlation
 from stopflow.learn.model import Model, TargetScale, predict
 from stopflow.learn.pretraining.pretrain import Pretrained
-from stopflow.learn.pretraining.prior import Prior, SyntheticTrace, draw_trace
+from stopflow.learn.pretraining.prior import Prior, SyntheticTrace, sample_trace
 from stopflow.learn.saved import CARD, save_model
 from stopflow.learn.standardiser import Standardiser
 from stopflow.lowrank import count_parameters
@@ -84,7 +84,7 @@ def calibrate(
     found = np.empty((4, traces))
     for first in range(0, traces, 64):
         count = min(64, traces - first)
-        drawn = [draw_trace(prior, generator=generator) for _ in range(count)]
+        drawn = [sample_trace(prior, generator=generator) for _ in range(count)]
         found[:, first : first + count] = _errors(model, drawn)
     half = traces // 2
     errors, spreads, points, correlation = found[:, :half]

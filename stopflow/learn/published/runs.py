@@ -14,7 +14,7 @@ from stopflow.learn.classify.compress import ClassSubject
 from stopflow.learn.classify.data import ClassData, split_rows
 from stopflow.learn.classify.model import Classifier
 from stopflow.learn.classify.scores import score_classes
-from stopflow.learn.classify.train import JUDGED_ROWS, choose_rows, train_classifier
+from stopflow.learn.classify.train import JUDGED_ROWS, split_by_settings, train_classifier
 from stopflow.learn.compress import NotSmallerError, Share, compress_subject
 from stopflow.learn.data import LabData
 from stopflow.learn.published.reference import AsPublished, Reference, published_values
@@ -102,7 +102,7 @@ def run_ours(
     data: ClassData, settings: TrainSettings, *, on_epoch: OnEpoch, timed: bool = True
 ) -> VariantRun:
     """Train by the project's own loop; `step_ratio` is NaN unless `timed`."""
-    split = choose_rows(data, settings)
+    split = split_by_settings(data, settings)
     trained, processor_s = _train_timed(data, settings, split=split, on_epoch=on_epoch)
     run = replace(
         _run_of(trained, "accuracy", seed=settings.seed),
@@ -177,7 +177,7 @@ def run_rates(
 
 def run_truncated(data: ClassData, asked: Truncated, *, on_epoch: OnEpoch) -> VariantRun:
     """Train, truncate and judge; the history has the truncated network as its last row."""
-    split = choose_rows(data, asked.settings)
+    split = split_by_settings(data, asked.settings)
     trained, processor_s = _train_timed(data, asked.settings, split=split, on_epoch=on_epoch)
     subject = ClassSubject(classifier=trained.model, data=data)
     status, network = str(trained.status), trained.model.network

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from stopflow.learn.classify.data import ClassData
-from stopflow.learn.classify.train import choose_rows, train_classifier
+from stopflow.learn.classify.train import split_by_settings, train_classifier
 from stopflow.learn.published.runs import Truncated
 from stopflow.learn.settings import TrainSettings
 
@@ -65,7 +65,7 @@ class Tuning:
     tried: tuple[tuple[float, float, float], ...]
 
 
-def climb(judged: Callable[[float], float], *, start: float) -> float:
+def climb_in_steps(judged: Callable[[float], float], *, start: float) -> float:
     """Return the best of the rates start * STEP^j, going on while the end of the row is the best.
 
     A run that diverged may be judged NaN: it is worse than any other.
@@ -108,10 +108,10 @@ def tune(
     if quick:
         judged(rate, decay)
         return found(rate, decay)
-    rate = climb(lambda one: judged(one, decay), start=rate)
+    rate = climb_in_steps(lambda one: judged(one, decay), start=rate)
     decay = max(asked.decays, key=lambda one: judged(rate, one))
     if decay != asked.decays[0]:
-        rate = climb(lambda one: judged(one, decay), start=rate)
+        rate = climb_in_steps(lambda one: judged(one, decay), start=rate)
     return found(rate, decay)
 
 
@@ -119,7 +119,7 @@ def _validated(
     data: ClassData, settings: TrainSettings, *, on_epoch: Callable[[int, int], None]
 ) -> float:
     """Train without the test images; NaN for a run that diverged before it was judged."""
-    split = choose_rows(data, settings)
+    split = split_by_settings(data, settings)
     blind = replace(split, test=np.empty(0, dtype=np.intp))
     trained = train_classifier(
         data, settings, split=blind, progress=lambda _what, done, total: on_epoch(done, total)

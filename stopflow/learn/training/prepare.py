@@ -14,7 +14,7 @@ from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
 from stopflow.learn.training.augment import Drift, RandomDrift, TraceOf, training_rows
 from stopflow.learn.training.coordinates import Coordinates, choose_coordinates
-from stopflow.learn.training.rates import RateTask
+from stopflow.learn.training.rate_task import RateTask
 from stopflow.learn.training.rows import TaskRows
 from stopflow.trace import FloatArray
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from stopflow.errors import SettingsError
-from stopflow.learn.adapt import adapt_model as adapt_to
-from stopflow.learn.adapt import adapt_settings
-from stopflow.learn.adapt_cost import Cost, adapt_beside_full
+from stopflow.learn.adapt import adapt_model, adapt_settings
+from stopflow.learn.adapt_cost import AdaptationCost, adapt_beside_full
 from stopflow.learn.classify.adapt import (
     AdaptedClassifier,
     adapt_classifier,
@@ -56,7 +55,7 @@ Way = tuple[str, Mapping[str, Any], Mapping[str, float]]
 """A way of fine-tuning: its name, its scores by part, and what it cost."""
 
 
-def adapt_model(
+def adapt_and_save(
     model: str,
     folder: Path,
     *,
@@ -96,7 +95,7 @@ def adapt_model(
             ways = [(one.way, one.metrics, _cost(one, one.peak_bytes)) for one in costs]
             rows = _rows(found.before, ways, Metrics.to_dict)
         else:
-            found = adapt_to(loaded, lab, settings, rank=rank, trace=trace, progress=progress)
+            found = adapt_model(loaded, lab, settings, rank=rank, trace=trace, progress=progress)
             rows = found.rows()
         rates = predict_lab(found.model, lab)
     save_model(
@@ -176,7 +175,7 @@ def _rows(
     ]
 
 
-def _cost(measured: Cost | AdaptedClassifier, peak_bytes: float) -> dict[str, float]:
+def _cost(measured: AdaptationCost | AdaptedClassifier, peak_bytes: float) -> dict[str, float]:
     return {
         "learning_rate": measured.learning_rate,
         "trained_parameters": measured.trained_parameters,

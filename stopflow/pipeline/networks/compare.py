@@ -15,7 +15,7 @@ from stopflow.learn.adapt import adapted_way
 from stopflow.learn.compare.compare import DEFAULT_WAYS, FIT, PUBLISHED_NAME, Predictor, compare
 from stopflow.learn.compare.memory import peaks_of_ways
 from stopflow.learn.compare.results import part_metrics, prediction_rows
-from stopflow.learn.compare.runs import ComparedRun, KeptRuns
+from stopflow.learn.compare.runs import ComparedRun, UnfinishedComparison
 from stopflow.learn.compare.table import comparison_rows
 from stopflow.learn.data import LabData
 from stopflow.learn.evaluate import bias_against_k, measure
@@ -109,7 +109,7 @@ def compare_models(
     data = labs[settings.features]
     shipped = find_model(None, Path("models"))
     further = _shipped_ways(load_model(shipped), dataset, settings)
-    kept = KeptRuns(reports / "compare.runs", salt=(file_sha256(shipped / WEIGHTS),))
+    kept = UnfinishedComparison(reports / "compare.runs", salt=(file_sha256(shipped / WEIGHTS),))
     runs = compare(
         labs,
         settings,
