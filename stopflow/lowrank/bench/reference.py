@@ -22,11 +22,7 @@ def reference_kls_step(
     network: Network, inputs: Tensor, targets: Tensor, *, loss: Loss, rate: float
 ) -> None:
     """Take one fixed-rank KLS step (Schotthoefer et al. 2022, arXiv:2205.13571) in place."""
-    layers = _low_rank(network)
-    new_u, new_v = _moved_bases(network, inputs, targets, loss=loss, rate=rate, augment=False)
-    for layer, u, v in zip(layers, new_u, new_v, strict=True):
-        core = (u.T @ layer.U.data) @ layer.S.data @ (layer.V.data.T @ v)
-        layer.set_factors(u, core, v)
+    _move_bases(network, inputs, targets, loss=loss, rate=rate, augment=False)
     _core_step(network, inputs, targets, loss=loss, rate=rate)
 
 
@@ -42,13 +38,9 @@ def reference_augmented_step(
     highest: int | None = None,
 ) -> None:
     """Take one rank-adaptive step (Ceruti et al. 2022, doi:10.1007/s10543-021-00907-7)."""
-    layers = _low_rank(network)
-    new_u, new_v = _moved_bases(network, inputs, targets, loss=loss, rate=rate, augment=True)
-    for layer, u, v in zip(layers, new_u, new_v, strict=True):
-        core = (u.T @ layer.U.data) @ layer.S.data @ (layer.V.data.T @ v)
-        layer.set_factors(u, core, v)
+    _move_bases(network, inputs, targets, loss=loss, rate=rate, augment=True)
     _core_step(network, inputs, targets, loss=loss, rate=rate)
-    for layer in layers:
+    for layer in _low_rank(network):
         p, s, q = truncated_core(
             layer.S.data, theta=theta, lowest=lowest, highest=highest or layer.full_rank
         )
@@ -59,10 +51,10 @@ def _low_rank(network: Network) -> list[LowRankLayer]:
     return [layer for layer in network.layers if isinstance(layer, LowRankLayer)]
 
 
-def _moved_bases(
+def _move_bases(
     network: Network, inputs: Tensor, targets: Tensor, *, loss: Loss, rate: float, augment: bool
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Return orth(K1) and orth(L1), or of [U, K1] and [V, L1], from one tape each."""
+) -> None:
+    """Move W to orth(K1) and orth(L1), or to those of [U, K1] and [V, L1], from one tape each."""
     layers = _low_rank(network)
     k = [(y.U @ y.S).detach().requires_grad_() for y in layers]
     l = [(y.V @ y.S.T).detach().requires_grad_() for y in layers]  # noqa: E741
@@ -79,7 +71,9 @@ def _moved_bases(
         if augment:
             moved = [torch.cat([o, a], dim=1) for o, a in zip(olds, moved, strict=True)]
         new.append([torch.linalg.qr(a)[0] for a in moved])
-    return new[0], new[1]
+    for layer, u, v in zip(layers, *new, strict=True):
+        core = (u.T @ layer.U.data) @ layer.S.data @ (layer.V.data.T @ v)
+        layer.set_factors(u, core, v)
 
 
 def _core_step(

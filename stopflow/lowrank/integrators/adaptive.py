@@ -13,7 +13,7 @@ the step along the tangent vector followed by truncation. Between the steps that
 (`cadence`) the fixed-rank step is taken.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from torch import Tensor
 from stopflow.lowrank.forward_cache import ForwardCache
 from stopflow.lowrank.integrators.complement import direction_complements, gradient_complements
 from stopflow.lowrank.integrators.fixed_rank import FixedRank
+from stopflow.lowrank.integrators.state import FactorIntegrator
 from stopflow.lowrank.integrators.truncate import truncated_core
 from stopflow.lowrank.layer.lowrank import LowRankLayer
 from stopflow.lowrank.optimisers.basis_update import Bases, UpdatedBases
@@ -29,20 +30,20 @@ from stopflow.lowrank.settings import StepSettings
 from stopflow.lowrank.status import StepFailure, StepStatus
 
 
-class Adaptive:
+class Adaptive(FactorIntegrator):
     """Integrator of rank-adaptive layers."""
 
     passes = 1
 
     def __init__(self, layers: Sequence[LowRankLayer], settings: StepSettings) -> None:
         self._fixed = FixedRank(layers, settings, passes=1)
-        self._state, self._settings = self._fixed.state, settings
+        self.state, self._settings = self._fixed.state, settings
         self._pending: list[tuple[Tensor, Tensor, Tensor, Bases]] = []
         self._growth = 1.0
 
     def update_bases(self, caches: Sequence[ForwardCache], *, learning_rate: float) -> None:
         """Find the new bases; every `cadence` steps those of the augmented step, with S."""
-        state = self._state
+        state = self.state
         if (state.count + 1) % self._settings.cadence:
             self._fixed.update_bases(caches, learning_rate=learning_rate)
             return
@@ -65,12 +66,12 @@ class Adaptive:
             self._fixed.commit()
             return
         for i, (u, s, v, old) in enumerate(self._pending):
-            self._state.layers[i].set_factors(u, s, v)
-            self._state.buffers[i] = old
+            self.state.layers[i].set_factors(u, s, v)
+            self.state.buffers[i] = old
         self._pending = []
-        self._state.lose(self._growth)
-        if self._state.loss.due:
-            self._state.repair()
+        self.state.lose(self._growth)
+        if self.state.loss.due:
+            self.state.repair()
 
     def revert(self) -> None:
         """Undo `update_bases`."""
@@ -81,7 +82,7 @@ class Adaptive:
         self, i: int, cache: ForwardCache, rate: float
     ) -> tuple[Tensor, Tensor, Tensor, Bases]:
         """Return U, S and V of a layer after the augmented step, and its bases before it."""
-        state, settings = self._state, self._settings
+        state, settings = self.state, self._settings
         group = state.group([i], [cache])
         update = state.update(group, rate, formed=True)
         (layer,), (old,), dtype = group.layers, update.bases, group.cores.dtype
@@ -108,15 +109,3 @@ class Adaptive:
         )
         state.rule.augment(group, update, updated, p, q, gradient)
         return u, s.to(dtype), v, old
-
-    def stored(self) -> int:
-        """Return the number of values kept besides the parameters: moments and buffers."""
-        return self._state.stored()
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return the moments and counters as tensors."""
-        return self._state.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `state_dict` returned."""
-        self._state.load_state_dict(state)

@@ -11,7 +11,7 @@ K and L of both sweeps belong to one network and equals the dense step at full r
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from stopflow.lowrank.forward_cache import ForwardCache
 from stopflow.lowrank.integrators.orthogonality import OrthogonalityLoss
-from stopflow.lowrank.integrators.state import FactorState
+from stopflow.lowrank.integrators.state import FactorIntegrator, FactorState
 from stopflow.lowrank.integrators.update import update_bases
 from stopflow.lowrank.layer.lowrank import LowRankLayer
 from stopflow.lowrank.optimisers.basis_update import BasisUpdate, LayerGroup, UpdatedBases
@@ -37,7 +37,7 @@ class _Pending:
     updated: UpdatedBases
 
 
-class FixedRank:
+class FixedRank(FactorIntegrator):
     """Integrator of fixed-rank layers; `passes` is 1 (one gradient) or 2 (published)."""
 
     def __init__(
@@ -121,18 +121,6 @@ class FixedRank:
     def _forget(self) -> None:
         """Let go of the batch, which would stay in memory."""
         self._pending, self._before, self._known = [], [], {}
-
-    def stored(self) -> int:
-        """Return the number of values kept besides the parameters: moments and buffers."""
-        return self.state.stored()
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return the moments and counters as tensors."""
-        return self.state.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `state_dict` returned."""
-        self.state.load_state_dict(state)
 
 
 def _norms(cores: Tensor) -> list[float]:

@@ -91,3 +91,21 @@ class FactorState:
         for i, moments in enumerate(self.moments):
             for name, value in moments.items():
                 moments[name] = state[f"{i}.{name}"].to(value.device, value.dtype, copy=True)
+
+
+class FactorIntegrator:
+    """What integrators whose memory is a `FactorState` have in common."""
+
+    state: FactorState
+
+    def stored(self) -> int:
+        """Return the number of values kept besides the parameters: moments and buffers."""
+        return self.state.stored()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the moments and counters as tensors."""
+        return self.state.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state_dict` returned."""
+        self.state.load_state_dict(state)
