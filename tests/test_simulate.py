@@ -15,7 +15,7 @@ from stopflow.simulate.chemistry import LADDER, REACTIONS, concentration_ladder
 from stopflow.simulate.instrument import (
     Instrument,
     Pulse,
-    Push,
+    SimulatedPush,
     artefact,
     clean_signal,
     flow,
@@ -27,7 +27,7 @@ from stopflow.simulate.plan import LabSpec, sampling_times
 from stopflow.simulate.writer import write_lab
 
 TIME_S = sampling_times(0.3, 15_001)
-PUSH = Push(
+PUSH = SimulatedPush(
     k_per_s=40.0,
     amplitude_V=1.3,
     level_V=4.0,
@@ -90,13 +90,13 @@ def test_the_end_of_the_artefact_is_not_late(rng) -> None:
 
 
 def test_the_amplitude_lost_in_the_dead_time() -> None:
-    quiet = Push(k_per_s=300.0, amplitude_V=2.0)
+    quiet = SimulatedPush(k_per_s=300.0, amplitude_V=2.0)
     flowing = clean_signal(np.array([0.0]), quiet, instrument=Instrument(dead_time_s=1.5e-3))
     assert flowing[0] == pytest.approx(2.0 * np.exp(-0.45), rel=1e-12)
 
 
 def test_recording_begins_on_the_mixture_of_the_shot_before() -> None:
-    push = Push(k_per_s=1.0, amplitude_V=1.0, level_V=3.0, flush=1.0)
+    push = SimulatedPush(k_per_s=1.0, amplitude_V=1.0, level_V=3.0, flush=1.0)
     signal = clean_signal(np.array([0.0, 7.9e-3]), push, instrument=Instrument())
     assert signal[0] == pytest.approx(3.0)
     assert signal[1] == pytest.approx(3.0 + np.exp(-1.5e-3), abs=2e-3)
@@ -130,7 +130,7 @@ def test_noise_is_stationary_with_its_own_correlation(rho: float, rng) -> None:
 
 
 def test_flow_is_noisier_than_rest(rng) -> None:
-    push = Push(k_per_s=1.0, amplitude_V=0.0, noise_sd_V=0.02)
+    push = SimulatedPush(k_per_s=1.0, amplitude_V=0.0, noise_sd_V=0.02)
     instrument = Instrument(flow_noise=3.0, noise_rho=0.4)
     record = simulate_shot(TIME_S, push, instrument=instrument, generator=rng)
     flowing = record.signal[TIME_S < instrument.valve_s]

@@ -17,7 +17,7 @@ ROOM_NEEDED_GB = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Examined:
     """One thing looked at; `wrong` says what to do about it, empty when it is fine."""
 
     what: str
@@ -25,10 +25,10 @@ class Finding:
     wrong: str = ""
 
 
-def examine(folder: Path) -> list[Finding]:
+def examine(folder: Path) -> list[Examined]:
     """Look at the installation and at the lab in `folder`."""
     return [
-        Finding(what="stopflow", found=f"{__version__} on Python {platform.python_version()}"),
+        Examined(what="stopflow", found=f"{__version__} on Python {platform.python_version()}"),
         *_libraries(),
         _device(),
         _disk(folder),
@@ -38,55 +38,55 @@ def examine(folder: Path) -> list[Finding]:
     ]
 
 
-def _libraries() -> list[Finding]:
+def _libraries() -> list[Examined]:
     findings = []
     for requirement in requires("stopflow") or []:
         if "extra ==" in requirement:
             continue
         name = requirement.split(">=")[0].strip()
         try:
-            findings.append(Finding(what=name, found=version(name)))
+            findings.append(Examined(what=name, found=version(name)))
         except PackageNotFoundError:
             findings.append(
-                Finding(what=name, found="missing", wrong=f"install it: pip install {name}")
+                Examined(what=name, found="missing", wrong=f"install it: pip install {name}")
             )
     return findings
 
 
-def _device() -> Finding:
+def _device() -> Examined:
     from stopflow.learn.device import describe_devices
 
-    return Finding(what="device", found=describe_devices())
+    return Examined(what="device", found=describe_devices())
 
 
-def _disk(folder: Path) -> Finding:
+def _disk(folder: Path) -> Examined:
     free_gb = shutil.disk_usage(folder).free / 1e9
     wrong = "make room; a large lab needs it" if free_gb < ROOM_NEEDED_GB else ""
-    return Finding(what="free disk", found=f"{free_gb:.1f} GB", wrong=wrong)
+    return Examined(what="free disk", found=f"{free_gb:.1f} GB", wrong=wrong)
 
 
-def _data(folder: Path) -> Finding:
+def _data(folder: Path) -> Examined:
     experiments = find_experiments(folder)
     if not experiments:
-        return Finding(
+        return Examined(
             what="shots",
             found=f"no trace files below {folder}",
             wrong="put folders of traces there, or try: stopflow simulate data/simulated",
         )
-    return Finding(what="shots", found=count_things(len(experiments), "experiment folder"))
+    return Examined(what="shots", found=count_things(len(experiments), "experiment folder"))
 
 
-def _dataset(folder: Path) -> Finding:
+def _dataset(folder: Path) -> Examined:
     try:
         dataset = load_dataset(folder)
     except StopflowError as error:
-        return Finding(what="dataset", found="none", wrong=str(error))
+        return Examined(what="dataset", found="none", wrong=str(error))
     made = dataset.provenance.get("version")
     stale = f"made by version {made}; ingest again" if made != __version__ else ""
-    return Finding(what="dataset", found=f"{len(dataset.shots)} shots", wrong=stale)
+    return Examined(what="dataset", found=f"{len(dataset.shots)} shots", wrong=stale)
 
 
-def _models(folder: Path) -> Finding:
+def _models(folder: Path) -> Examined:
     from stopflow.learn.saved import load_model
 
     names, broken = [], []
@@ -98,4 +98,4 @@ def _models(folder: Path) -> Finding:
         else:
             names.append(place.name)
     wrong = "; ".join(f"{text}: remove or train again" for text in broken)
-    return Finding(what="models", found=", ".join(names) or "none trained here", wrong=wrong)
+    return Examined(what="models", found=", ".join(names) or "none trained here", wrong=wrong)

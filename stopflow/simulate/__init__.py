@@ -9,7 +9,7 @@
     writer       folders, workbooks and truth.csv
 """
 
-from stopflow.simulate.instrument import Instrument, Push, simulate_shot
+from stopflow.simulate.instrument import Instrument, SimulatedPush, simulate_shot
 from stopflow.simulate.lab import simulate_lab
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import WrittenLab, write_lab
@@ -17,7 +17,7 @@ from stopflow.simulate.writer import WrittenLab, write_lab
 __all__ = [
     "Instrument",
     "LabSpec",
-    "Push",
+    "SimulatedPush",
     "WrittenLab",
     "simulate_lab",
     "simulate_shot",

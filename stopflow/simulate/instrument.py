@@ -100,7 +100,7 @@ class Pulse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Push:
+class SimulatedPush:
     """The mixture and the disturbances of one push; symbols as in the module's formulas.
 
     Attributes
@@ -162,7 +162,11 @@ class SimulatedSignal:
 
 
 def simulate_shot(
-    time_s: FloatArray, push: Push, *, instrument: Instrument, generator: np.random.Generator
+    time_s: FloatArray,
+    push: SimulatedPush,
+    *,
+    instrument: Instrument,
+    generator: np.random.Generator,
 ) -> SimulatedSignal:
     """Record one push at the times `time_s` (N,), seconds from the start of recording, even steps.
 
@@ -186,7 +190,7 @@ def simulate_shot(
     )
 
 
-def clean_signal(time_s: FloatArray, push: Push, *, instrument: Instrument) -> FloatArray:
+def clean_signal(time_s: FloatArray, push: SimulatedPush, *, instrument: Instrument) -> FloatArray:
     """Volts (N,) that reach the converter without noise."""
     age = mixture_age(time_s, instrument)
     reaction = push.amplitude_V * np.exp(-push.k_per_s * age)
@@ -214,7 +218,7 @@ def mixture_age(time_s: FloatArray, instrument: Instrument) -> FloatArray:
     return instrument.dead_time_s + closing**2 / (2 * ramp) + (since - closing)
 
 
-def artefact(time_s: FloatArray, push: Push, instrument: Instrument) -> FloatArray:
+def artefact(time_s: FloatArray, push: SimulatedPush, instrument: Instrument) -> FloatArray:
     """Volts of ringing and schlieren; zero until the valve begins to close."""
     since = np.maximum(time_s - instrument.valve_s, 0.0)
     wave = np.cos(2 * np.pi * instrument.ringing_hz * since + push.ringing_phase)
@@ -223,7 +227,7 @@ def artefact(time_s: FloatArray, push: Push, instrument: Instrument) -> FloatArr
     return (ringing + schlieren) * -np.expm1(-since / instrument.artefact_rise_s)
 
 
-def artefact_end(push: Push, instrument: Instrument) -> float:
+def artefact_end(push: SimulatedPush, instrument: Instrument) -> float:
     """Time from which each part of the artefact's envelope is below half of 1/50 noise SD."""
     floor = ARTEFACT_OVER * np.hypot(push.noise_sd_V, instrument.step_V / np.sqrt(12)) / 2
     parts = (
@@ -234,7 +238,9 @@ def artefact_end(push: Push, instrument: Instrument) -> float:
     return instrument.valve_s + float(max([instrument.ramp_s, *lasting]))
 
 
-def share_left(time_s: float, k_per_s: float, *, push: Push, instrument: Instrument) -> float:
+def share_left(
+    time_s: float, k_per_s: float, *, push: SimulatedPush, instrument: Instrument
+) -> float:
     """Share of a phase's amplitude that has not reacted at a time after the stop."""
     age = float(mixture_age(np.asarray(time_s), instrument))
     old = push.flush * np.exp(-instrument.valve_s / instrument.flush_decay_s)

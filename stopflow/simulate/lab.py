@@ -15,7 +15,7 @@ import numpy as np
 from stopflow.io.units import ZERO_CELSIUS_K
 from stopflow.simulate.instrument import (
     Pulse,
-    Push,
+    SimulatedPush,
     SimulatedSignal,
     artefact_end,
     share_left,
@@ -133,7 +133,7 @@ def _push(
     *,
     k_per_s: float,
     generator: np.random.Generator,
-) -> Push:
+) -> SimulatedPush:
     """Draw a shot of the plan, with noise within the range that the spec gives."""
     normal = generator.standard_normal
     sign = generator.choice((1, 1, 1, 1, -1))
@@ -143,7 +143,7 @@ def _push(
     end_V = plan.low_V * (1 + 0.002 * normal())
     if plan.reaction.rises:
         end_V, change_V = end_V + plan.swing_V, -change_V
-    push = Push(
+    push = SimulatedPush(
         k_per_s=k_shot,
         amplitude_V=plan.polarity * change_V * (1 - spec.second_phase),
         second_k_per_s=k_shot / SECOND_PHASE_SLOWER if spec.second_phase else 0.0,
@@ -167,8 +167,8 @@ def _push(
 
 
 def _disturb(
-    push: Push, plan: ExperimentPlan, spec: LabSpec, *, generator: np.random.Generator
-) -> tuple[Push, str]:
+    push: SimulatedPush, plan: ExperimentPlan, spec: LabSpec, *, generator: np.random.Generator
+) -> tuple[SimulatedPush, str]:
     """Add a bubble or an electric spike to the share of shots that the spec asks for."""
     if generator.random() >= spec.disturbed_share:
         return push, ""
@@ -190,7 +190,7 @@ def _named_start(start_s: float, *, generator: np.random.Generator) -> float:
 
 def _lab_fit(
     plan: ExperimentPlan,
-    push: Push,
+    push: SimulatedPush,
     record: SimulatedSignal,
     *,
     start_s: float,
@@ -222,7 +222,12 @@ def _lab_fit(
 
 
 def _truth(
-    plan: ExperimentPlan, push: Push, record: SimulatedSignal, *, k_per_s: float, disturbance: str
+    plan: ExperimentPlan,
+    push: SimulatedPush,
+    record: SimulatedSignal,
+    *,
+    k_per_s: float,
+    disturbance: str,
 ) -> ShotTruth:
     return ShotTruth(
         k_per_s=push.k_per_s,

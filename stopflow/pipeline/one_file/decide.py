@@ -128,7 +128,7 @@ def _decide(files, make, what: str) -> Decided:  # type: ignore[no-untyped-def]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class DecidedWindow:
     """Start and end of a fit in s, given before decided, and a line for all that was decided."""
 
     start_s: float | None
@@ -143,7 +143,7 @@ def decision_of(file: Path, recorded: Recording, channel: int) -> Decision:
 
 def decided_window(
     recorded: Recording, decision: Decision, *, start: float | None, end: float | None
-) -> Window:
+) -> DecidedWindow:
     """Return the window of a fit: what is given, in the file's own unit, goes before a decision.
 
     Raises
@@ -166,4 +166,4 @@ def decided_window(
     crossed = crossed_ends(start_s, end_s)
     if crossed is not None:
         raise TraceError(f"{recorded.name}: {crossed.reason}")
-    return Window(start_s=start_s, end_s=end_s, said=tuple(said))
+    return DecidedWindow(start_s=start_s, end_s=end_s, said=tuple(said))
