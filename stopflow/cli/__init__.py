@@ -25,7 +25,7 @@ from stopflow.cli import (
     serve,
 )
 from stopflow.cli.console import say_fault, say_wrong_use, warn
-from stopflow.cli.idle_threads import let_sleep
+from stopflow.cli.idle_threads import let_idle_threads
 from stopflow.cli.interrupts import INTERRUPTED, Interrupts, listening
 from stopflow.cli.streams import flush_streams, prepare_streams, write_line
 from stopflow.errors import StopflowError
@@ -79,7 +79,7 @@ def _options(
 def main() -> None:
     """Run the command line; no traceback reaches a user unless --debug asks for it."""
     os.environ.setdefault(OPENBLAS, "1")  # small matrices: several threads would only wait
-    let_sleep()
+    let_idle_threads("PASSIVE")
     os.environ["MPLBACKEND"] = "agg"
     prepare_streams()
     with listening() as interrupts:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stopflow.cli.idle_threads import let_spin
+from stopflow.cli.idle_threads import let_idle_threads
 from stopflow.cli.options import MODELS, Device, ModelsFolder
 from stopflow.cli.voice import Voice, speaks
 
@@ -142,7 +142,7 @@ def step(
 
     Idle threads spin, which is best for every variant, unless OMP_WAIT_POLICY is set.
     """
-    let_spin()
+    let_idle_threads("ACTIVE")
     from stopflow.learn.device import require_device
     from stopflow.lowrank.bench.bench import BenchSize, bench_step
     from stopflow.lowrank.bench.variants import VARIANTS

@@ -1,4 +1,4 @@
-"""What the threads of the numerical libraries do while they wait, unless the user has said it."""
+"""What idle threads of the numerical libraries do, which read it once, when torch is loaded."""
 
 import os
 from typing import Final
@@ -8,14 +8,6 @@ ASKED: Final = os.environ.get(POLICY)
 """The user's own setting."""
 
 
-def let_sleep() -> None:
-    """Let idle threads sleep: they leave the processor to other processes."""
-    os.environ[POLICY] = ASKED or "PASSIVE"
-
-
-def let_spin() -> None:
-    """Let idle threads spin: small products follow each other without a pause.
-
-    The libraries read the setting once, when torch is loaded.
-    """
-    os.environ[POLICY] = ASKED or "ACTIVE"
+def let_idle_threads(policy: str) -> None:
+    """Let them sleep (``PASSIVE``) or spin (``ACTIVE``), unless the user has said it."""
+    os.environ[POLICY] = ASKED or policy
