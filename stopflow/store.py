@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from stopflow import column_names as col
 from stopflow.display import html_table
 from stopflow.errors import FormatError, StoreError
 from stopflow.frames import AGAIN, Columns, StoredTable, TableWriter
@@ -109,7 +110,7 @@ class Dataset:
         )
 
     def _verdicts(self) -> str:
-        counts = self.shots["verdict"].value_counts()
+        counts = self.shots[col.VERDICT].value_counts()
         return "".join(f", {count} {verdict}" for verdict, count in counts.items())
 
     @property
@@ -346,7 +347,7 @@ def _mapped(path: Path) -> NDArray[np.float64]:
 def _require_whole(dataset: Dataset) -> None:
     """Refuse traces that lie beyond the stored values; the sum of two places may be past int64."""
     shots = dataset.tables["shots"].columns(TRACE_PLACES)
-    points = shots["trace_points"].astype(float)
+    points = shots[col.TRACE_POINTS].astype(float)
     for first, array in (("trace_first", dataset.signal), ("time_first", dataset.time_s)):
         needed = int((shots[first].astype(float) + points).max()) if len(shots) else 0
         if needed > len(array):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.errors import ModelError, StopflowError, describe_error
 from stopflow.io.csv_files import restored
 from stopflow.io.json_files import load_json
@@ -88,7 +89,7 @@ def _read_table(path: Path, *, columns: Sequence[str]) -> pd.DataFrame:
 
 def trace_finder(dataset: Dataset) -> Callable[[str, str], TracePair | None]:
     """Return a look-up of trimmed traces by experiment and file."""
-    keys = zip(dataset.shots["experiment"], dataset.shots["file"], strict=True)
+    keys = zip(dataset.shots[col.EXPERIMENT], dataset.shots[col.FILE], strict=True)
     rows = {key: row for row, key in enumerate(keys)}
 
     def find(experiment: str, file: str) -> TracePair | None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from stopflow import column_names as col
 from stopflow.errors import TraceError
 from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.pipeline.barriers import trimmed_or_none
@@ -167,12 +168,12 @@ class TracePredictor:
         # Traces that are given one by one say nothing about each other's drift.
         alone = shots.assign(experiment=[f"{at}" for at in range(len(shots))])
         found, _ = predict_table(self.model, alone, [_trimmed(one) for one in fitted])
-        return found.assign(experiment=shots["experiment"])
+        return found.assign(experiment=shots[col.EXPERIMENT])
 
 
 def _trimmed(fitted: FittedTrace) -> tuple[FloatArray, FloatArray] | None:
-    start_s = float(fitted.row["start_s"])
+    start_s = float(fitted.row[col.START_S])
     if np.isnan(start_s):
         return None
-    kept = (fitted.trace.time_s >= start_s) & (fitted.trace.time_s <= float(fitted.row["end_s"]))
+    kept = (fitted.trace.time_s >= start_s) & (fitted.trace.time_s <= float(fitted.row[col.END_S]))
     return fitted.trace.time_s[kept], fitted.trace.signal[kept]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.features import FeatureSpec
 from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
@@ -224,4 +225,4 @@ def _predictions(run: ComparedRun, data: LabData, *, number: int) -> pd.DataFram
     """List the held-out shots of a run, and of the first its training shots too."""
     rows = pd.DataFrame(prediction_rows(run.k_per_s, data, run.split)).assign(run=number)
     known = np.isfinite(run.k_per_s)
-    return rows[known & ((rows["split"] == "test") | (number == 1))]
+    return rows[known & ((rows[col.SPLIT] == "test") | (number == 1))]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.io.results import lab_at
 from stopflow.io.switch import switching
 from stopflow.learn.model import Model
@@ -64,13 +65,13 @@ class Predicted:
     @property
     def exit_code(self) -> int:
         """1 when a shot has no prediction or an input could not be read."""
-        return int(self.unread or bool(self.frame["k_predicted_per_s"].isna().any()))
+        return int(self.unread or bool(self.frame[col.K_PREDICTED_PER_S].isna().any()))
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
         columns = ("experiment", "file", "network (1/s)", "fit (1/s)", "doubt")
         shown = self.frame.head(SHOWN_ROWS)
-        names = list(shown["experiment"])
+        names = list(shown[col.EXPERIMENT])
         network, fit = (
             format_pm_groups(
                 names, list(zip(shown[f"{k}_per_s"], shown[f"{k}_stderr_per_s"], strict=True))
@@ -80,7 +81,7 @@ class Predicted:
         rows: list[Sequence[str]] = [
             (*cells, count_things(len(reasons), "reason") if reasons else "")
             for *cells, reasons in zip(
-                names, shown["file"], network, fit, self.reasons, strict=False
+                names, shown[col.FILE], network, fit, self.reasons, strict=False
             )
         ]
         if len(self.frame) > SHOWN_ROWS:
@@ -97,8 +98,8 @@ class Predicted:
 
     def headline(self) -> str:
         """Say the outcome in a line."""
-        known = self.frame["k_predicted_per_s"].notna()
-        both = known & self.frame["k_per_s"].notna()
+        known = self.frame[col.K_PREDICTED_PER_S].notna()
+        both = known & self.frame[col.K_PER_S].notna()
         shots = count_things(len(self.frame), "shot")
         parts = [f"{int(known.sum())} of {shots} predicted by {self.model}"]
         if both.any():
@@ -150,7 +151,7 @@ def predict_dataset(
     progress("predicting", 0, len(shots))
     parts: list[pd.DataFrame] = []
     reasons: list[Reasons] = []
-    for rows in whole_experiments(shots["experiment"], at_once=TRACES_AT_ONCE):
+    for rows in whole_experiments(shots[col.EXPERIMENT], at_once=TRACES_AT_ONCE):
         traces = [trimmed_or_none(dataset, row) for row in rows]
         part, why = predict_table(loaded, shots.iloc[rows.start : rows.stop], traces)
         parts.append(part)
@@ -203,7 +204,7 @@ def predict_table(
     found = predict_each(
         model,
         [trace for trace in traces if trace is not None],
-        experiment=shots["experiment"].iloc[usable].tolist(),
+        experiment=shots[col.EXPERIMENT].iloc[usable].tolist(),
     )
     frame = shots[list(NAMES)].copy()
     for name, values in (
@@ -217,7 +218,7 @@ def predict_table(
         column[usable] = values
         frame[name] = column
     fit = shots[list(FIT_COLUMNS)]
-    frame["relative_difference"] = frame["k_predicted_per_s"] / fit["k_per_s"] - 1
+    frame["relative_difference"] = frame[col.K_PREDICTED_PER_S] / fit[col.K_PER_S] - 1
     reasons = _reasons(frame, fit, usable, found)
     frame["doubt"] = ["; ".join(own) for own in reasons]
     return pd.concat([frame, fit], axis=1), reasons
@@ -232,9 +233,9 @@ def _reasons(
     """
     given = fit["reason"].astype(str).tolist()
     reasons: list[Reasons] = [("no trace: " + reason,) for reason in given]
-    predicted = frame["k_predicted_per_s"].to_numpy()
+    predicted = frame[col.K_PREDICTED_PER_S].to_numpy()
     log_sd = frame["k_predicted_stderr_per_s"].to_numpy() / predicted
-    fitted, error = fit["k_per_s"].to_numpy(), fit["k_stderr_per_s"].to_numpy()
+    fitted, error = fit[col.K_PER_S].to_numpy(), fit[col.K_STDERR_PER_S].to_numpy()
     for row, warnings, refusals in zip(usable, found.warnings, found.refusals, strict=True):
         apart = disagreement(
             k_per_s=float(predicted[row]),

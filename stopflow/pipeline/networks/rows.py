@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from stopflow import column_names as col
 from stopflow.errors import StopflowError
 from stopflow.features import FeatureSpec, Rows, fill_rows, window_of
 from stopflow.learn.data import LabData, lab_data
@@ -144,7 +145,7 @@ def build_lab_data(
     rates = shots[LABEL_COLUMNS[labels]].to_numpy(dtype=float)
     wanted = np.isfinite(rates) & (rates > 0)
     if labels == "fit":
-        wanted &= (shots["verdict"] != "FAIL").to_numpy()
+        wanted &= (shots[col.VERDICT] != "FAIL").to_numpy()
     if not wanted.any():
         raise StopflowError(
             f"no shot of {dataset.folder} has a rate to learn ({LABEL_COLUMNS[labels]}); "
@@ -161,8 +162,8 @@ def build_lab_data(
         features=spec,
         window_s=built.window_s,
         k_label_per_s=rates[built.row],
-        experiment=used["experiment"].to_numpy(dtype=str),
-        file=used["file"].to_numpy(dtype=str),
+        experiment=used[col.EXPERIMENT].to_numpy(dtype=str),
+        file=used[col.FILE].to_numpy(dtype=str),
         row=built.row,
         k_true_per_s=column("k_true_per_s"),
         k_fit_per_s=column("k_per_s"),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.display import html_table
 from stopflow.errors import TraceError
 from stopflow.kinetics.analysis import (
@@ -94,27 +95,27 @@ class FittedTrace:
     @property
     def ok(self) -> bool:
         """Whether there is a rate."""
-        return bool(np.isfinite(self.row["k_per_s"]))
+        return bool(np.isfinite(self.row[col.K_PER_S]))
 
     @property
     def k_per_s(self) -> float:
         """Rate constant, 1/s; NaN where there is none."""
-        return float(self.row["k_per_s"])
+        return float(self.row[col.K_PER_S])
 
     @property
     def k_stderr_per_s(self) -> float:
         """Its standard error, with the effect of correlated noise and of the start, 1/s."""
-        return float(self.row["k_stderr_per_s"])
+        return float(self.row[col.K_STDERR_PER_S])
 
     @property
     def k_interval_per_s(self) -> tuple[float, float]:
         """The 95 % interval of the rate constant, 1/s."""
-        return float(self.row["k_low95_per_s"]), float(self.row["k_high95_per_s"])
+        return float(self.row[col.K_LOW95_PER_S]), float(self.row[col.K_HIGH95_PER_S])
 
     @property
     def verdict(self) -> str:
         """PASS, CHECK or FAIL."""
-        return str(self.row["verdict"])
+        return str(self.row[col.VERDICT])
 
     @property
     def reason(self) -> str:
@@ -125,17 +126,17 @@ class FittedTrace:
         """Say the result in a line."""
         row = self.row
         if not self.ok:
-            title = find_law(row["law"]).title
+            title = find_law(row[col.LAW]).title
             return f"{row['file']}: {title}: {row['verdict']}: {row['reason']}"
         interval = format_interval(
-            row["k_low95_per_s"], row["k_high95_per_s"], error=row["k_stderr_per_s"]
+            row[col.K_LOW95_PER_S], row[col.K_HIGH95_PER_S], error=row[col.K_STDERR_PER_S]
         )
         why = f": {row['reason']}" if row["reason"] else ""
         known = f"(95 %: {interval})"
         if self._is_held("k_per_s"):
             known = f"({HELD})"
-        share = row["k_stderr_per_s"] / (row["k_per_s"] or np.nan)
-        half = format_half_life(row["half_life_s"], share * row["half_life_s"])
+        share = row[col.K_STDERR_PER_S] / (row[col.K_PER_S] or np.nan)
+        half = format_half_life(row[col.HALF_LIFE_S], share * row[col.HALF_LIFE_S])
         half_life = "" if half == MISSING else f", half-life {half}"
         return (
             f"{row['file']}: {find_law(row['law']).title}: "
@@ -153,7 +154,7 @@ class FittedTrace:
                 self._error_text(key, error),
                 unit_text.replace("signal", unit),
             )
-            for name, key, error, unit_text in (*_parameter_lines(self.row["law"]), *LINES)
+            for name, key, error, unit_text in (*_parameter_lines(self.row[col.LAW]), *LINES)
             if not pd.isna(self.row[key])
         ]
 

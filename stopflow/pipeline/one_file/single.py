@@ -6,6 +6,7 @@ from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import Any
 
+from stopflow import column_names as col
 from stopflow.errors import SettingsError
 from stopflow.io.channels import choose_channels, parse_channel, usual_channels
 from stopflow.io.readers.reading import read_push
@@ -191,9 +192,9 @@ def fresh_picture(fitted: FittedTrace) -> Path:
     from stopflow.report.paper.pictures import picture_source
 
     row, source = fitted.row, _source(fitted)
-    book, _, label = str(row["file"]).partition("[")
-    parts = [row["experiment"], PurePath(book).stem, label.removesuffix("]")]
-    parts += [f"channel-{row['channel']}"] if row["channel"] > 1 else []
+    book, _, label = str(row[col.FILE]).partition("[")
+    parts = [row[col.EXPERIMENT], PurePath(book).stem, label.removesuffix("]")]
+    parts += [f"channel-{row['channel']}"] if row[col.CHANNEL] > 1 else []
     base = "-".join(file_part(part, 60) for part in map(str, parts) if part)
     names = chain([base], (f"{base}-{number}" for number in count(2)))
     pictures = (Path(f"{name}.png") for name in names)
