@@ -253,7 +253,7 @@ def fill_rows(
     return reasons
 
 
-def build_feature_rows(time_s: ArrayLike, signals: ArrayLike, *, spec: FeatureSpec) -> Rows:
+def build_feature_batch(time_s: ArrayLike, signals: ArrayLike, *, spec: FeatureSpec) -> Rows:
     """Rows of trimmed traces that share one time grid.
 
     Parameters
@@ -283,8 +283,8 @@ def build_feature_rows(time_s: ArrayLike, signals: ArrayLike, *, spec: FeatureSp
 
 
 def build_features(time_s: ArrayLike, signal: ArrayLike, *, spec: FeatureSpec) -> Rows:
-    """One trimmed trace, (n,) and (n,), as a row; shape and errors as of `build_feature_rows`."""
-    return build_feature_rows(time_s, np.asarray(signal, dtype=np.float64)[None, :], spec=spec)[0]
+    """One trimmed trace, (n,) and (n,), as a row; shape and errors as of `build_feature_batch`."""
+    return build_feature_batch(time_s, np.asarray(signal, dtype=np.float64)[None, :], spec=spec)[0]
 
 
 def encode_target(k_per_s: ArrayLike, window_s: ArrayLike, *, spec: FeatureSpec) -> FloatArray:

@@ -13,7 +13,7 @@ from stopflow.errors import SettingsError, TraceError
 from stopflow.features import (
     FEATURES,
     FeatureSpec,
-    build_feature_rows,
+    build_feature_batch,
     build_features,
     decode_target,
     encode_target,
@@ -166,7 +166,7 @@ def test_raw_is_interleaved_padded_and_cut() -> None:
 def test_one_by_one_or_as_a_batch(spec: FeatureSpec, rng: np.random.Generator) -> None:
     tau, signal = decay(120, 5.0)
     signals = signal + 0.1 * rng.normal(size=(21, 120))
-    batch = build_feature_rows(tau, signals, spec=spec)
+    batch = build_feature_batch(tau, signals, spec=spec)
     one_by_one = np.stack([build_features(tau, own, spec=spec) for own in signals])
     np.testing.assert_allclose(one_by_one, batch, atol=1e-6)
 
@@ -230,7 +230,7 @@ def test_traces_are_grouped_by_their_times_and_the_bad_ones_named(
     reasons = fill_rows(tau, signals, spec=spec, out=rows)
     assert [bool(why) for why in reasons] == [False, True, False, True, False]
     np.testing.assert_allclose(
-        rows[:3], build_feature_rows(tau, signals[[0, 2, 4]], spec=spec), atol=1e-6
+        rows[:3], build_feature_batch(tau, signals[[0, 2, 4]], spec=spec), atol=1e-6
     )
     with pytest.raises(TraceError, match="90 values of the signal do not fit 120 times"):
         build_features(tau, noise[3, :90], spec=spec)

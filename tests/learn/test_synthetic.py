@@ -6,7 +6,7 @@ import torch
 from scipy.stats import ks_2samp
 
 from stopflow.bins import EDGES, bin_means
-from stopflow.features import FeatureSpec, build_feature_rows
+from stopflow.features import FeatureSpec, build_feature_batch
 from stopflow.kinetics.uncertainty.drawn_noise import draw_noise
 from stopflow.learn.pretraining.prior import RHOS, Prior, ar1_root, sample_trace
 from stopflow.learn.pretraining.synthetic import (
@@ -85,7 +85,7 @@ def test_drawn_rows_are_distributed_as_rows_made_point_by_point(
     batch = bank.draw(count, generator=torch.Generator().manual_seed(5))
     generator = np.random.default_rng(6)
     signals = np.stack([_signal(prior, tau, generator=generator) for _ in range(count)])
-    rows = build_feature_rows(tau, signals, spec=spec)[:, 1::2].astype(float) @ basis
+    rows = build_feature_batch(tau, signals, spec=spec)[:, 1::2].astype(float) @ basis
     drawn = batch.coordinates[:, : basis.shape[1]].double().numpy()
     columns = range(0, basis.shape[1], 5)
     worst = min(ks_2samp(rows[:, column], drawn[:, column]).pvalue for column in columns)
