@@ -55,14 +55,6 @@ class RebuiltReports:
     set_aside: tuple[str, ...]
 
 
-def load_reports() -> None:
-    """Load what writes reports, in a process that has to wait for the data."""
-    import stopflow.report.html.page
-    import stopflow.report.kinetics.experiment_sheets
-    import stopflow.report.kinetics.report
-    import stopflow.report.tables.tables  # noqa: F401
-
-
 def write_reports(
     dataset: Dataset,
     reports: Path,

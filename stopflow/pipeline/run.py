@@ -92,9 +92,7 @@ def process_lab(
 
         def begin(folders: int) -> None:
             if beside is not None and folders >= MANY_EXPERIMENTS:
-                from stopflow.pipeline.reports import load_reports
-
-                beside.load(load_reports)
+                beside.load()
 
         unchanged = write_dataset(
             root,

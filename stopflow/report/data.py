@@ -1,6 +1,6 @@
 """What the reports are made from: tables as ingest and training leave them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, TypeVar
@@ -63,6 +63,15 @@ def sort_conditions(table: pd.DataFrame) -> pd.DataFrame:
     order = {name: place for place, name in enumerate(dict.fromkeys(table[col.EXPERIMENT]))}
     keyed = table.assign(_place=[order[name] for name in table[col.EXPERIMENT]])
     return keyed.sort_values(["_place", *NUMERIC], kind="stable").drop(columns="_place")
+
+
+def divide(table: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the texts of a column with their rows, in order; groupby takes far longer."""
+    places: dict[str, list[int]] = {}
+    for place, text in enumerate(table[column].tolist()):
+        places.setdefault(text, []).append(place)
+    for text, own in places.items():
+        yield text, table.iloc[own] if len(places) > 1 else table
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:

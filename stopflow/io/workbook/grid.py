@@ -19,7 +19,8 @@ from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.io.workbook.cells import Cell, column_letters, require_size, to_cell
 from stopflow.io.workbook.reader_process import EXPECTED, READER
 
-ENDINGS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".csv", ".tsv")
+BOOKS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
+ENDINGS = (*BOOKS, ".csv", ".tsv")
 
 MOST_BYTES = 64_000_000
 """Bytes of a workbook; those of a lab have some 10,000."""
@@ -103,6 +104,19 @@ class Sheet:
         if self.lines:
             return f"column {column + 1}"
         return f"sheet '{self.name}', column {column_letters(column + 1)}"
+
+
+def expect_workbooks(folder: Path) -> None:
+    """Start the process of workbooks where there seems to be one, without waiting for it.
+
+    It takes as long to start as this one to load what reads and fits.
+    """
+    try:
+        found = any(path.suffix.lower() in BOOKS for path in folder.iterdir())
+    except OSError:  # said by who reads the folder
+        return
+    if found:
+        READER.start()
 
 
 def read_sheets(path: Path) -> list[Sheet]:

@@ -59,6 +59,10 @@ class ReaderProcess:
 
     def start(self) -> None:
         """Start the process, if there is none, without waiting until it is ready."""
+        with self._lock:
+            self._start()
+
+    def _start(self) -> None:
         if self._process is None:
             words = [str(self._limits.seconds), str(self._limits.memory_bytes), *sys.path]
             self._process = subprocess.Popen(
@@ -97,7 +101,7 @@ class ReaderProcess:
             self._end()
 
     def _ask(self, data: bytes, *, book: str) -> bytes:
-        self.start()
+        self._start()
         if not self._is_ready:
             if self._receive(_STARTING_SECONDS)[0] != _READY:
                 raise FormatError(

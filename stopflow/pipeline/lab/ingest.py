@@ -16,6 +16,7 @@ from stopflow.io.folder import ReadOptions
 from stopflow.io.results import Lab, lab_at
 from stopflow.io.switch import switching
 from stopflow.io.truth import true_rates
+from stopflow.io.workbook.grid import expect_workbooks
 from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
 from stopflow.pipeline.lab.drawn import carry_parts
@@ -182,8 +183,12 @@ def write_dataset(
     earlier = EarlierKeys() if execution.fresh else earlier_keys(out)
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:  # files are hashed outside Python
         hashing = threads.map(earlier.key_of, jobs)
-        if execution.fresh or looks_newer(jobs, out):
+        newer = [job for job in jobs if execution.fresh or looks_newer(job, out)]
+        if newer:
             begin(len(jobs))
+            expect_workbooks(newer[0].folder)
+        if newer and earlier.names:
+            _load_work()
         keys = list(hashing)
     true, unread = true_rates(folders)
     further = (*lab.problems, *unread)
@@ -197,7 +202,7 @@ def write_dataset(
     processes = count_processes(len(left), size, wanted=settings.workers)
     with open_workers(processes=processes, cluster=execution.cluster) as workers:
         fitted = workers.map_in_order(do_job, left)
-        # Loaded while the workers load what they need.
+        # Loaded while the workers load what they need, or before, while files are hashed.
         from stopflow.pipeline.lab.gather import build_provenance, compare_folders, gather_folders
         from stopflow.pipeline.lab.kept import earlier_results
 
@@ -226,6 +231,12 @@ def write_dataset(
             writer.describe(made)
         seal_results(place, told)
     return False
+
+
+def _load_work() -> None:
+    """Load what reads, fits and compares."""
+    import stopflow.pipeline.lab.gather
+    import stopflow.pipeline.lab.kept  # noqa: F401
 
 
 def folder_jobs(root: Path, *, out: Path, settings: IngestSettings) -> list[FolderJob]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import stopflow
 from stopflow.io.folder import ReadOptions
 from stopflow.io.results import file_sha256
+from stopflow.io.workbook.grid import expect_workbooks
 from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.memory import collecting_seldom, keep_freed_memory
 
@@ -36,6 +37,7 @@ class FolderJob:
 
 def do_job(job: FolderJob) -> "FolderReading":
     """Read and analyse a folder."""
+    expect_workbooks(job.folder)
     from stopflow.pipeline.lab.reading import do_folder
 
     keep_freed_memory()

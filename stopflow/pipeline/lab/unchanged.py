@@ -56,19 +56,15 @@ def earlier_keys(folder: Path) -> EarlierKeys:
         return EarlierKeys()
 
 
-def looks_newer(jobs: Sequence[FolderJob], folder: Path) -> bool:
-    """Tell by the times of files whether something in the folders is newer than their dataset.
+def looks_newer(job: FolderJob, folder: Path) -> bool:
+    """Tell by the times of files whether something in a folder is newer than the dataset.
 
     It is a guess, for who can prepare for work; whether there is any, the keys tell.
     """
     try:
         made_ns = (folder / KEPT).stat().st_mtime_ns
-        folders = (job.folder for job in jobs)
-        return any(
-            item.stat().st_mtime_ns > made_ns
-            for place in folders
-            for item in (place, *os.scandir(place))
-        )
+        items = (job.folder, *os.scandir(job.folder))
+        return any(item.stat().st_mtime_ns > made_ns for item in items)
     except OSError:
         return True
 

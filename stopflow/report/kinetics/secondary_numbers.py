@@ -11,7 +11,7 @@ from stopflow import column_names as col
 from stopflow.kinetics.laws import error_columns
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
-from stopflow.report.data import KineticsReportData, made_once, rows_of
+from stopflow.report.data import KineticsReportData, divide, made_once, rows_of
 from stopflow.report.kinetics.secondary_titles import title_plot, write_phase
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import (
@@ -27,6 +27,7 @@ SYMBOLS = {
 """Parameters whose names print otherwise."""
 DECADES = 100.0
 """Points that span more than this factor stand on a logarithmic axis."""
+_AXES_COLUMNS = (col.CONCENTRATION_M, col.TEMPERATURE_K, col.MIXTURE_PH)
 _INTERVAL = (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
 
 
@@ -96,8 +97,12 @@ def build_plots(
     """
     units = build_units(conditions)
     several = set(secondary[col.EXPERIMENT]) != {""} and secondary[col.PLOT].nunique() > 1
-    for _, part in secondary.groupby(col.PLOT, sort=False):
-        points = _points_of(part, conditions)
+    # A wide table is slow to divide.
+    rates = dict.fromkeys((FIRST_RATE, *" ".join(secondary[col.RATES].unique()).split()))
+    numbers = [name for rate in rates for name in (rate, *error_columns(rate))]
+    means = conditions[[*_AXES_COLUMNS, *numbers]]
+    for _, part in divide(secondary, col.PLOT):
+        points = _points_of(part, means)
         if len(points):
             yield _picture(part, points, units, named=several), part
 
@@ -151,9 +156,9 @@ def _picture(
     x, y, low, high, factor, x_label, y_label = _AXES[against](points, kind, units)
     log_x = against == "concentration" and _spans_decades(x)
     curves = []
-    for name, own in part.groupby(col.KIND, sort=False):
+    for name, own in divide(part, col.KIND):
         line_x = _line_x(x / factor, from_zero=against == "concentration", log_x=log_x)
-        curves.append(_curve(str(name), own, line_x, factor))
+        curves.append(_curve(name, own, line_x, factor))
     chosen = part[part[col.CHOSEN].astype(bool) & is_parameter(part)]
     phase = write_phase(part.iloc[0])
     if phase != "k":

@@ -6,7 +6,7 @@ import pandas as pd
 
 from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
-from stopflow.report.data import rows_of
+from stopflow.report.data import divide, rows_of
 from stopflow.report.kinetics.secondary_numbers import (
     SYMBOLS,
     is_parameter,
@@ -28,7 +28,7 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
     known = letters or {}
     rows: list[tuple[str, ...]] = []
     for (name, _), part in secondary.groupby([col.EXPERIMENT, col.GROUP], sort=False):
-        plots = [own for _, own in part.groupby(col.PLOT, sort=False)]
+        plots = [own for _, own in divide(part, col.PLOT)]
         taken = [own[own[col.CHOSEN].astype(bool)] for own in plots]
         pairs = zip(taken, plots, strict=True)
         shown = pd.concat([own if len(own) else plot for own, plot in pairs])
@@ -36,8 +36,9 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
         letter = known.get(printable(str(name))) or known.get(printable(group))
         said = f"{name}: {group}" if name and group else name or group or "all conditions"
         rows.append((f"({letter}) {said}" if letter else said,))
-        for (_, kind), own in shown.groupby([col.PLOT, col.KIND], sort=False):
-            rows += _model_rows(str(kind), own)
+        for _, plot in divide(shown, col.PLOT):
+            for kind, own in divide(plot, col.KIND):
+                rows += _model_rows(kind, own)
     columns: tuple[Column, ...] = (
         Column(title="Model"),
         Column(title="Points", align="right"),
