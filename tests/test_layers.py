@@ -86,6 +86,17 @@ def test_tables_the_page_and_the_summary_load_no_matplotlib():
     assert run.stdout.splitlines() == ["Tris, 25 °C, 10 µM: k₂ ± 1 M⁻¹s⁻¹", "False"]
 
 
+def test_what_writes_reports_loads_nothing_that_fits():
+    """The process beside an ingest loads while others read and fit, on the same cores."""
+    script = (
+        "import sys; import stopflow.pipeline.reports\n"
+        "from stopflow.report.beside import load_reports; load_reports()\n"
+        "fitting = {'scipy.optimize', 'scipy.linalg', 'scipy.ndimage', 'stopflow.kinetics.fit'}\n"
+        "print(sorted(fitting & set(sys.modules)), 'matplotlib' in sys.modules)"
+    )
+    assert run_script(script).stdout.strip() == "[] True"
+
+
 def _leaves_the_encoding_to_the_locale(call: ast.Call) -> bool:
     said = {word.arg for word in call.keywords}
     if not said & {"text", "universal_newlines"} or "encoding" in said:

@@ -5,15 +5,11 @@ from typing import Any
 
 from stopflow.columns import foreign_name
 from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
+from stopflow.kinetics.laws.phases import AMPLITUDES, FIRST_RATE, FURTHER
 from stopflow.kinetics.verdicts.findings import verdict_of, write_findings
 from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
-from stopflow.kinetics.verdicts.series_phases import (
-    AMPLITUDES,
-    FIRST_RATE,
-    FURTHER,
-    amplitude_interval,
-)
+from stopflow.kinetics.verdicts.series_phases import amplitude_interval
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
 from stopflow.kinetics.verdicts.workbook_columns import ph_of
 from stopflow.trace import Conditions

@@ -39,7 +39,7 @@ class Beside:
 
     def load(self) -> None:
         """Let it load what writes reports, before there is anything to do."""
-        self._pool.submit(_load)
+        self._pool.submit(load_reports)
 
     def open(self, source: Source) -> None:
         """Let it open the data that all later work is done with."""
@@ -80,7 +80,8 @@ _held: list["KineticsReportData"] = []
 """In the other process: what it works with."""
 
 
-def _load() -> None:
+def load_reports() -> None:
+    """Load what writes reports."""
     import stopflow.report.html.page
     import stopflow.report.kinetics.experiment_sheets
     import stopflow.report.kinetics.report

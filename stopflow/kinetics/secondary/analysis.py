@@ -8,6 +8,7 @@ fewest parameters.
 
 from collections.abc import Sequence
 
+from stopflow.kinetics.laws.phases import AMPLITUDES, FIRST_RATE
 from stopflow.kinetics.secondary.concentration import build_plot, describe_plot, known_of
 from stopflow.kinetics.secondary.fit import SecondaryFit
 from stopflow.kinetics.secondary.phases import fit_phases
@@ -20,7 +21,6 @@ from stopflow.kinetics.secondary.points import (
 )
 from stopflow.kinetics.secondary.profiles import ConcentrationLine, fit_profiles
 from stopflow.kinetics.verdicts.series import ExperimentAnalysis
-from stopflow.kinetics.verdicts.series_phases import AMPLITUDES, FIRST_RATE
 
 Points = Sequence[SecondaryPoint]
 

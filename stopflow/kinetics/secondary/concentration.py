@@ -6,10 +6,11 @@ from math import isnan
 
 import numpy as np
 
+from stopflow.kinetics.laws.phases import AMPLITUDES, FIRST_RATE, name_phase
 from stopflow.kinetics.secondary.choice import choose_curve, curve_to_report
 from stopflow.kinetics.secondary.curve import PARTNER, SecondaryCurve
 from stopflow.kinetics.secondary.curves import rivals
-from stopflow.kinetics.secondary.fit import SecondaryFit, name_phase, quote_parameters
+from stopflow.kinetics.secondary.fit import SecondaryFit, quote_parameters
 from stopflow.kinetics.secondary.points import (
     SecondaryPoint,
     common_conditions,
@@ -19,7 +20,6 @@ from stopflow.kinetics.secondary.points import (
 )
 from stopflow.kinetics.secondary.regression import Curve, curvature_chance, fit_curve
 from stopflow.kinetics.verdicts.series import ExperimentAnalysis
-from stopflow.kinetics.verdicts.series_phases import AMPLITUDES, FIRST_RATE
 from stopflow.trace import FloatArray
 
 CURVED = 0.01

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from stopflow.kinetics.laws.phases import name_phase
 from stopflow.kinetics.secondary.regression import Curve
-from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
 from stopflow.trace import FloatArray, frozen_array
 
 
@@ -92,11 +92,6 @@ class SecondaryFit:
     def __post_init__(self) -> None:
         for name in ("x", "y", "error"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
-
-
-def name_phase(rates: Sequence[str]) -> str:
-    """Name what the points are, columns in order of concentration, such as ``"amplitude2"``."""
-    return (rates[-1] if rates else FIRST_RATE).removesuffix("_per_s")
 
 
 def secondary_rows_of(

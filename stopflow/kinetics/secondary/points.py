@@ -6,10 +6,11 @@ from math import isfinite, isnan, nan, sqrt
 
 import numpy as np
 
+from stopflow.kinetics.laws.phases import AMPLITUDES, FIRST_RATE
 from stopflow.kinetics.verdicts.findings import Verdict, verdict_of
 from stopflow.kinetics.verdicts.repeatability import Repeatability, pool
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis
-from stopflow.kinetics.verdicts.series_phases import AMPLITUDES, FIRST_RATE, PhaseMean
+from stopflow.kinetics.verdicts.series_phases import PhaseMean
 from stopflow.kinetics.verdicts.workbook_columns import is_ph, partner_of, ph_of
 from stopflow.trace import FloatArray
 

@@ -7,14 +7,13 @@ from typing import Final
 
 import numpy as np
 
+from stopflow.kinetics.laws.phases import AMPLITUDES, FIRST_RATE
 from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.kinetics.verdicts.condition_fit import ConditionFit
 from stopflow.kinetics.verdicts.findings import Finding, Verdict, verdict_of
 from stopflow.kinetics.verdicts.repeatability import Deviation, Series, as_series
 from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
 from stopflow.kinetics.verdicts.series_phases import (
-    AMPLITUDES,
-    FIRST_RATE,
     PhaseMean,
     amplitude_sizes,
     average_phases,

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
+from stopflow.kinetics.laws.phases import FURTHER
 from stopflow.kinetics.verdicts.condition_fit import ConditionFit
 from stopflow.kinetics.verdicts.repeatability import Series, as_series
 from stopflow.kinetics.verdicts.replicates import (
@@ -21,12 +22,7 @@ from stopflow.kinetics.verdicts.replicates import (
 )
 from stopflow.kinetics.verdicts.shot import ShotResult
 
-FIRST_RATE: Final = "k_per_s"
 MEDIAN_OVER_MEAN: Final = sqrt(pi / 2)
-AMPLITUDES: Final = {"k_per_s": "amplitude", "k2_per_s": "amplitude2", "k3_per_s": "amplitude3"}
-"""Rate of each phase -> its amplitude."""
-FURTHER: Final = {rate: name for rate, name in AMPLITUDES.items() if rate != FIRST_RATE}
-"""The same for the phases after the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

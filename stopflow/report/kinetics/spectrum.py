@@ -1,11 +1,12 @@
 """The picture of signals recorded together: amplitude spectra and singular values."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from stopflow.kinetics.many.spectrum import SpectrumFit
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.style import (
     CATEGORY_COLOURS,
@@ -18,13 +19,16 @@ from stopflow.report.paper.style import (
 )
 from stopflow.trace import FloatArray
 
+if TYPE_CHECKING:  # whoever draws does not fit
+    from stopflow.kinetics.many.spectrum import SpectrumFit
+
 _SHEET = Paper(key="picture", width_mm=220.0, height_mm=110.0, side_mm=8.0)
 _SHOWN_VALUES = 20
 
 
 @styled
 def plot_spectrum(
-    *, axis: FloatArray, has_wavelengths: bool, fit: SpectrumFit, title: str
+    *, axis: FloatArray, has_wavelengths: bool, fit: "SpectrumFit", title: str
 ) -> Figure:
     """Draw amplitudes against wavelength (or channel), and singular values.
 
@@ -49,7 +53,7 @@ def plot_spectrum(
 
 
 def _draw_amplitudes(
-    axes: Axes, axis: FloatArray, fit: SpectrumFit, *, has_wavelengths: bool
+    axes: Axes, axis: FloatArray, fit: "SpectrumFit", *, has_wavelengths: bool
 ) -> None:
     order = np.argsort(axis)
     for place, name in enumerate(fit.law.linear):
@@ -69,7 +73,7 @@ def _draw_amplitudes(
     axes.legend(loc="best", fontsize=7)
 
 
-def _draw_values(axes: Axes, fit: SpectrumFit) -> None:
+def _draw_values(axes: Axes, fit: "SpectrumFit") -> None:
     values = fit.decomposition.singular_values[:_SHOWN_VALUES]
     numbers = np.arange(1, len(values) + 1)
     above = numbers <= fit.decomposition.components
