@@ -89,8 +89,7 @@ def test_tables_the_page_and_the_summary_load_no_matplotlib():
 def test_what_writes_reports_loads_nothing_that_fits():
     """The process beside an ingest loads while others read and fit, on the same cores."""
     script = (
-        "import sys; import stopflow.pipeline.reports\n"
-        "from stopflow.report.beside import load_reports; load_reports()\n"
+        "import sys; from stopflow.pipeline.run import load_reports; load_reports()\n"
         "fitting = {'scipy.optimize', 'scipy.linalg', 'scipy.ndimage', 'stopflow.kinetics.fit'}\n"
         "print(sorted(fitting & set(sys.modules)), 'matplotlib' in sys.modules)"
     )

@@ -58,6 +58,15 @@ class Prediction:
     models: Path
 
 
+def load_reports() -> None:
+    """Load what writes reports, in a process that has to wait for the data."""
+    import stopflow.pipeline.reports
+    import stopflow.report.html.page
+    import stopflow.report.kinetics.experiment_sheets
+    import stopflow.report.kinetics.report
+    import stopflow.report.tables.tables  # noqa: F401
+
+
 def process_lab(
     root: Path,
     *,
@@ -92,7 +101,7 @@ def process_lab(
 
         def begin(folders: int) -> None:
             if beside is not None and folders >= MANY_EXPERIMENTS:
-                beside.load()
+                beside.load(load_reports)
 
         unchanged = write_dataset(
             root,

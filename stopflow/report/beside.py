@@ -37,9 +37,9 @@ class Beside:
     def _pool(self) -> ProcessPoolExecutor:
         return self._stack.enter_context(worker_processes(1))
 
-    def load(self) -> None:
-        """Let it load what writes reports, before there is anything to do."""
-        self._pool.submit(load_reports)
+    def load(self, load: Callable[[], None]) -> None:
+        """Let it load what it will need, before there is anything to do."""
+        self._pool.submit(load)
 
     def open(self, source: Source) -> None:
         """Let it open the data that all later work is done with."""
@@ -78,14 +78,6 @@ def working_beside() -> Iterator[Beside | None]:
 
 _held: list["KineticsReportData"] = []
 """In the other process: what it works with."""
-
-
-def load_reports() -> None:
-    """Load what writes reports."""
-    import stopflow.report.html.page
-    import stopflow.report.kinetics.experiment_sheets
-    import stopflow.report.kinetics.report
-    import stopflow.report.tables.tables  # noqa: F401
 
 
 def _open(source: Source) -> None:
