@@ -147,7 +147,9 @@ def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):
     column = [row[names.index("k_per_s")] for row in sheet.iter_rows(min_row=2)]
     for cell, k in zip(column, dangerous.shots["k_per_s"], strict=True):
         assert cell.value is None if np.isnan(k) else cell.value == pytest.approx(k)
-    assert column[0].number_format == "0.0000"
+    sizes = [cell.value for cell in column if cell.value]
+    decimals = len(column[0].number_format.partition(".")[2])
+    assert 1e4 <= min(sizes) * 10**decimals < 1e5, "five digits of the smallest"
 
 
 def test_a_workbook_shows_amounts_in_the_units_of_the_lab(lab, tmp_path):
@@ -198,6 +200,39 @@ def test_workbooks_of_the_same_rates_are_the_same_bytes_on_another_day(lab, tmp_
         assert b"2031" not in archive.read("docProps/core.xml")
     write_table_xlsx(lab.conditions, first, sheet="p")
     assert b"2031" not in zipfile.ZipFile(first).read("docProps/core.xml")
+
+
+def test_numbers_stand_with_decimals_of_their_size(lab, tmp_path):
+    """No 2.99E-01 for an amplitude, no 0.0000 for the error of a slow rate."""
+    rows = len(lab.conditions)
+    conditions = lab.conditions.assign(
+        amplitude=np.linspace(-0.299, 0.4, rows),
+        k_per_s=np.linspace(0.002, 0.003, rows),
+        k_stderr_per_s=np.linspace(1.9e-5, 3e-5, rows),
+        between_shot_sd_per_s=np.geomspace(1e-7, 1e3, rows),
+    )
+    write_rates_xlsx(replace(lab, conditions=conditions), tmp_path / "a.xlsx")
+    heads, first = list(openpyxl.load_workbook(tmp_path / "a.xlsx")["conditions"].iter_rows())[:2]
+    shown = {
+        str(head.value).partition(" (")[0]: cell.number_format
+        for head, cell in zip(heads, first, strict=True)
+    }
+    assert "E" not in shown["amplitude"]
+    assert shown["k_per_s"] == "0.0000000"
+    assert shown["k_stderr_per_s"] == "0.000000"
+    assert "E" in shown["between_shot_sd_per_s"]
+
+
+def test_secondary_plots_are_numbered_and_hold_no_kelvin(lab, tmp_path):
+    write_rates_xlsx(lab, tmp_path / "a.xlsx")
+    heads, *rows = openpyxl.load_workbook(tmp_path / "a.xlsx")["secondary"].iter_rows(
+        values_only=True
+    )
+    numbers = [row[heads.index("plot")] for row in rows]
+    assert list(dict.fromkeys(numbers)) == list(range(1, len(set(numbers)) + 1))
+    assert len(set(numbers)) == lab.secondary["plot"].nunique()
+    assert "group" not in heads
+    assert not any(" K" in str(cell) for row in rows for cell in row)
 
 
 def test_an_empty_table_and_a_single_table_make_workbooks(lab, tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stopflow import column_names as col
-from stopflow.kinetics.laws import LAWS, error_columns, parameter_column
+from stopflow.kinetics.laws import error_columns
 from stopflow.kinetics.verdicts.findings import parse_findings
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.experiment_figures import draw_traces
@@ -13,7 +13,7 @@ from stopflow.report.kinetics.experiment_numbers import ExperimentPicture, build
 from stopflow.report.kinetics.experiment_strip import draw_cuts
 from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.reasons import say_in_print
-from stopflow.report.kinetics.summary import OF_ALL_PHASES
+from stopflow.report.kinetics.summary import FURTHER_RATES, OF_ALL_PHASES
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import (
     MISSING,
@@ -22,7 +22,6 @@ from stopflow.report.paper.rounding import (
     format_interval,
     format_pm,
     format_time,
-    set_phase,
 )
 from stopflow.report.paper.style import (
     INK,
@@ -37,11 +36,6 @@ from stopflow.report.paper.style import (
 
 _SHEET = Paper(key="picture", width_mm=220.0, height_mm=140.0, side_mm=8.0)
 _TEXT_MM = 54.0
-_FURTHER = tuple(
-    (set_phase(name.removesuffix("_per_s")), parameter_column(name))
-    for name in LAWS["triple"].rates[1:]
-)
-"""Names and columns of the rates beyond the first."""
 
 
 @styled
@@ -135,7 +129,7 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
         ("95 % interval / s⁻¹", interval),
         *(
             (f"rate constant {name} / s⁻¹", format_pm(number(rate), number(error_columns(rate)[0])))
-            for name, rate in _FURTHER
+            for name, rate in FURTHER_RATES.items()
         ),
         (f"half-life{of}", format_half_life(half, half * error / (number(col.K_PER_S) or np.nan))),
         (f"amplitude at the cut / {unit}", format_digits(number("amplitude"), 4)),
