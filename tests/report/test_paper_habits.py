@@ -113,6 +113,17 @@ def test_digits_do_not_jump_within_a_column():
     assert format_pm_groups(
         ["a", "a", "b", "a"], [(3.21, 0.03), (6.129, 0.0098), (2.948, 0.017), (np.nan, np.nan)]
     ) == ["3.21 ± 0.03", "6.13 ± 0.01", "2.948 ± 0.017", "–"]
+    column = [
+        (11.21, 0.12),
+        (27.931, 0.08),
+        (70.004, 0.07),
+        (110.7, 1.2),
+        (5.213, 0.3),
+        (0.4, 0.04),
+    ]
+    assert format_pm_groups(["a"] * 6, column) == [
+        *("11.2 ± 0.1", "27.9 ± 0.1", "70.0 ± 0.1", "110.7 ± 1.2", "5.2 ± 0.3", "0.40 ± 0.04"),
+    ]
 
 
 def test_what_many_experiments_have_in_common_is_said_once(lab):
