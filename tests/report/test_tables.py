@@ -264,12 +264,28 @@ def test_prism_has_replicates_side_by_side(lab, tmp_path):
     (path,) = export_prism(lab, FreshNames(tmp_path))
     assert path.name == "prism.txt"
     header, *rows = _lines(path)
-    assert header[0] == "µ-oxo dimère (M)"
+    assert header[0] == "µ-oxo dimère (µM)", "in the unit of the report"
     assert len(header) == 1 + 2 * lab.shots["experiment"].nunique()
     values = sorted(float(cell) for row in rows for cell in row[1:] if cell)
     expected = sorted(lab.shots["k_per_s"].dropna())
     np.testing.assert_allclose(values, expected, rtol=1e-8)
-    assert [float(row[0]) for row in rows] == sorted(lab.conditions["concentration_M"].unique())
+    levels = sorted(1e6 * lab.conditions["concentration_M"].unique())
+    assert [float(row[0]) for row in rows] == pytest.approx(levels)
+    warm = np.arange(len(lab.shots)) % 2 == 0
+    two = lab.shots.assign(temperature_K=np.where(warm, 298.15, 288.15))
+    header, *rows = _lines(export_prism(replace(lab, shots=two), FreshNames(tmp_path))[0])
+    first = lab.shots["experiment"].iloc[0]
+    assert {f"{first}, 15 °C k (1/s)", f"{first}, 25 °C k (1/s)"} <= set(header)
+    cool = [row[at] for at, name in enumerate(header) if "15 °C" in name for row in rows]
+    found = sorted(float(cell) for cell in cool if cell)
+    np.testing.assert_allclose(found, sorted(lab.shots["k_per_s"][~warm].dropna()), rtol=1e-8)
+
+
+def test_prism_has_no_shot_that_was_refused(lab, tmp_path):
+    refused = lab.shots.assign(verdict=np.where(lab.shots.index == 0, "FAIL", lab.shots["verdict"]))
+    _, *rows = _lines(export_prism(replace(lab, shots=refused), FreshNames(tmp_path))[0])
+    count = sum(bool(cell) for row in rows for cell in row[1:])
+    assert count == lab.shots["k_per_s"].notna().sum() - 1
 
 
 def test_prism_keeps_substrates_on_axes_of_their_own(lab, tmp_path):
@@ -281,7 +297,7 @@ def test_prism_keeps_substrates_on_axes_of_their_own(lab, tmp_path):
     assert [path.name for path in written] == ["prism-azide.txt", "prism-cyanide.txt"]
     for path, ligand in zip(written, ("azide", "cyanide"), strict=True):
         header, *rows = _lines(path)
-        assert header[0] == f"{ligand} (M)"
+        assert header[0] == f"{ligand} (µM)"
         own = lab.shots.loc[names == ligand, "k_per_s"].dropna()
         assert sum(bool(cell) for row in rows for cell in row[1:]) == len(own)
 

@@ -1,5 +1,7 @@
 """The picture of a single shot: trace and fit, residuals, k against the cut, the numbers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -36,6 +38,12 @@ from stopflow.report.paper.style import (
 
 _SHEET = Paper(key="picture", width_mm=220.0, height_mm=140.0, side_mm=8.0)
 _TEXT_MM = 54.0
+_FINDING_SIZES = (7.4, 6.8, 6.2, 5.6)
+"""Type of the reasons of a verdict in points: the largest that leaves room for the numbers."""
+_LEADING_MM = 0.57
+"""Step between lines, over the size of the type."""
+_LEAST_STEP_MM = 8.0
+"""Between two numbers with their labels."""
 
 
 @styled
@@ -101,19 +109,38 @@ def _write_numbers(page: Page, shot: pd.Series, x_mm: float) -> None:
         bold=True,
         colour=VERDICT_COLOURS.get(verdict, INK),
     )
-    for finding in parse_findings(str(shot[col.FINDINGS])):
-        said = f"•  {say_in_print((finding,))}"
-        for line in page.ruler.wrap(printable(said), 7.4, width_mm=_TEXT_MM):
-            y += 4.2
-            page.text(x_mm, y, line, size=7.4, colour=MUTED)
-    y += 4.0
     facts = _facts(shot)
+    findings = [f"•  {say_in_print((one,))}" for one in parse_findings(str(shot[col.FINDINGS]))]
+    room = _SHEET.height_mm - 8.0 - y - 4.0 - _LEAST_STEP_MM * len(facts)
+    for line, size, step in _fitting_lines(page, findings, room):
+        y += step
+        page.text(x_mm, y, line, size=size, colour=MUTED)
+    y += 4.0
     step = min(9.4, (_SHEET.height_mm - 8.0 - y) / len(facts))
     for label, value in facts:
         y += step
         page.text(x_mm, y, label, size=6.8, colour=MUTED)
         text = page.ruler.shorten(printable(value), 8.8, width_mm=_TEXT_MM, bold=True)
         page.text(x_mm, y + 4.1, text, size=8.8, bold=True)
+
+
+def _fitting_lines(
+    page: Page, findings: Sequence[str], room_mm: float
+) -> list[tuple[str, float, float]]:
+    """Break findings into lines, each with its size and step, smaller ones where there are many."""
+    made: list[tuple[str, float, float]] = []
+    for size in _FINDING_SIZES:
+        step = size * _LEADING_MM
+        lines = [
+            line
+            for said in findings
+            for line in page.ruler.wrap(printable(said), size, width_mm=_TEXT_MM)
+        ]
+        made = [(line, size, step) for line in lines]
+        if len(made) * step <= room_mm:
+            return made
+    kept = made[: int(room_mm / step)]
+    return [*kept[:-1], (f"{kept[-1][0]} …", *kept[-1][1:])]
 
 
 def _facts(shot: pd.Series) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,18 @@ from stopflow.io.csv_files import inert
 from stopflow.io.text import file_part
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.decimate import FloatArray
-from stopflow.report.paper.rounding import format_concentration
+from stopflow.report.paper.rounding import MISSING, format_concentration, format_temperature
+from stopflow.report.paper.units import Unit, build_units
 from stopflow.report.tables.tables import signal_units
 
 LONGEST_NAME = 100
 """Characters of a file's name; no file system takes more than 255 bytes."""
+_APART: dict[str, Callable[[Any], str]] = {
+    col.TEMPERATURE_K: format_temperature,
+    col.IONIC_STRENGTH_M: lambda value: f"I = {format_concentration(value)}",
+    col.MIXTURE: lambda value: str(value) or MISSING,
+}
+"""What tells series of one experiment apart, and how it is written."""
 Line = Sequence[str]
 Timed = tuple[pd.Series, FloatArray, FloatArray]
 """A row of the shots, its times in s and its signal."""
@@ -43,32 +51,49 @@ class FreshNames:
 def export_prism(data: KineticsReportData, names: FreshNames) -> list[Path]:
     """Write k_obs against concentration as Prism XY tables, one for each substrate.
 
-    Column X is the concentration in mol/L; each experiment has as many Y columns as its largest
-    condition has shots, all under the same title, which is how Prism takes replicates. Refused
-    shots are left out, and with them conditions without a concentration.
+    Column X is the concentration in the unit of the lab, in mol/L where it has none. Each series of
+    an experiment at one temperature, ionic strength and mixture has as many Y columns as its
+    largest condition has shots, all under the same title, which is how Prism takes replicates.
+    Refused shots are left out, and with them conditions without a concentration.
     """
-    shots = data.shots[np.isfinite(data.shots[col.K_PER_S])]
+    usable = np.isfinite(data.shots[col.K_PER_S]) & (data.shots[col.VERDICT] != "FAIL")
+    shots, unit = data.shots[usable], build_units(data.conditions).concentration or (1.0, "M")
     merged = _with_concentration(shots, data.conditions)
     merged = merged[np.isfinite(merged[col.CONCENTRATION_M])]
     several = merged[col.SUBSTRATE].nunique() > 1
     written = []
     for substrate, own in merged.groupby(col.SUBSTRATE, sort=False):
         target = names.path("prism", substrate if several else "")
-        _write_lines(_prism_table(own, f"{substrate} (M)" if substrate else ""), target)
+        _write_lines(_prism_table(own, str(substrate or "concentration"), unit), target)
         written.append(target)
     return written
 
 
-def _prism_table(shots: pd.DataFrame, axis: str) -> list[Line]:
-    header, columns = [_cell(axis) or "concentration (M)"], []
+def _prism_table(shots: pd.DataFrame, axis: str, unit: Unit) -> list[Line]:
+    header, columns = [_cell(f"{axis} ({unit[1]})")], []
     levels = sorted(shots[col.CONCENTRATION_M].unique())
-    for name, part in shots.groupby(col.EXPERIMENT, sort=False):
+    for name, part in _series(shots):
         values = [part.loc[part[col.CONCENTRATION_M] == c, col.K_PER_S].tolist() for c in levels]
         for place in range(max(len(own) for own in values)):
-            header.append(f"{_cell(str(name))} k (1/s)")
+            header.append(f"{_cell(name)} k (1/s)")
             columns.append([_number(own[place]) if place < len(own) else "" for own in values])
-    rows = [[_number(level), *(column[i] for column in columns)] for i, level in enumerate(levels)]
+    rows = [
+        [_number(unit[0] * level), *(column[i] for column in columns)]
+        for i, level in enumerate(levels)
+    ]
     return [header, *rows]
+
+
+def _series(shots: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Give the shots of each experiment that differ in concentration alone, with their names."""
+    for name, own in shots.groupby(col.EXPERIMENT, sort=False):
+        varying = [key for key in _APART if key in own and own[key].nunique(dropna=False) > 1]
+        if not varying:
+            yield str(name), own
+            continue
+        for values, part in own.groupby(varying, sort=False, dropna=False):
+            told = [_APART[key](value) for key, value in zip(varying, values, strict=True)]
+            yield ", ".join([str(name), *told]), part
 
 
 def _with_concentration(shots: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
