@@ -329,6 +329,10 @@ def test_kintek_keeps_the_time_of_the_instrument_and_splits_by_time_base(lab, tm
     kept = time >= lab.shots["start_s"].iloc[0]
     np.testing.assert_allclose([float(r[0]) for r in rows], time[kept], rtol=1e-8)
     np.testing.assert_allclose([float(r[1]) for r in rows], signal[kept], rtol=1e-8)
+    warm = np.arange(len(lab.shots)) % 2 == 0
+    two = lab.shots.assign(temperature_K=np.where(warm, 298.15, 288.15))
+    header, *_ = _lines(export_kintek(replace(lab, shots=two), FreshNames(tmp_path))[0])
+    assert header[1].endswith(", 10 µM, 25 °C")
 
 
 def _half(pair):

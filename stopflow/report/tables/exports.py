@@ -87,13 +87,17 @@ def _prism_table(shots: pd.DataFrame, axis: str, unit: Unit) -> list[Line]:
 def _series(shots: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
     """Give the shots of each experiment that differ in concentration alone, with their names."""
     for name, own in shots.groupby(col.EXPERIMENT, sort=False):
-        varying = [key for key in _APART if key in own and own[key].nunique(dropna=False) > 1]
+        varying = _varying(own)
         if not varying:
             yield str(name), own
             continue
         for values, part in own.groupby(varying, sort=False, dropna=False):
             told = [_APART[key](value) for key, value in zip(varying, values, strict=True)]
             yield ", ".join([str(name), *told]), part
+
+
+def _varying(shots: pd.DataFrame) -> list[str]:
+    return [key for key in _APART if key in shots and shots[key].nunique(dropna=False) > 1]
 
 
 def _with_concentration(shots: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
@@ -135,30 +139,32 @@ def export_kintek(data: KineticsReportData, names: FreshNames) -> list[Path]:
 
     Times are those of the instrument, since the trigger, in every column. KinTek wants one column
     of times for all signals, so shots with other times go to further files. The header of a
-    signal is its file and its concentration after mixing.
+    signal is its file, its concentration after mixing, and what else the experiment varies.
     """
     shots = _with_concentration(data.shots, data.conditions)
     written = []
-    for experiment in data.shots[col.EXPERIMENT].unique():
+    for experiment, own in data.shots.groupby(col.EXPERIMENT, sort=False):
+        varying = _varying(own)
         groups: dict[bytes, list[Timed]] = {}
-        for row, time, signal in _traces(data, experiment):
+        for row, time, signal in _traces(data, str(experiment)):
             start = float(row[col.START_S])
             kept = ~(time < start) & ~(time > float(row.get(col.END_S, np.nan)))
             groups.setdefault(time[kept].tobytes(), []).append((row, time[kept], signal[kept]))
         for number, group in enumerate(groups.values(), start=1):
             target = names.path("kintek", experiment, number if number > 1 else "")
-            header = ["Time (s)", *(_titled(row, shots) for row, _, _ in group)]
+            header = ["Time (s)", *(_titled(row, shots, varying) for row, _, _ in group)]
             table = np.column_stack([group[0][1], *(signal for _, _, signal in group)])
             _write_lines([header, *([_number(v) for v in line] for line in table)], target)
             written.append(target)
     return written
 
 
-def _titled(row: pd.Series, shots: pd.DataFrame) -> str:
-    """Name a signal after its file and the concentration after mixing, where that is known."""
+def _titled(row: pd.Series, shots: pd.DataFrame, varying: Sequence[str]) -> str:
+    """Name a signal after its file, the concentration after mixing if known, and what varies."""
     concentration = float(shots[col.CONCENTRATION_M].iloc[int(row["place"])])
-    level = f", {format_concentration(concentration)}" if np.isfinite(concentration) else ""
-    return f"{_cell(str(row[col.FILE]))}{level}"
+    level = [format_concentration(concentration)] if np.isfinite(concentration) else []
+    told = [_APART[key](row[key]) for key in varying]
+    return _cell(", ".join([str(row[col.FILE]), *level, *told]))
 
 
 Export = Callable[[KineticsReportData, FreshNames], list[Path]]
