@@ -37,6 +37,7 @@ NOISE = 0.004
 PAUSE_MS = 30
 # The page does in idle moments what its first frames would otherwise do.
 REST_MS = 1500
+MOST_RESTS = 20
 
 MEASURE = """
 () => {
@@ -129,7 +130,7 @@ def bench_page(*, points: int, steps: int, progress: Progress = silent) -> list[
     Raises
     ------
     StopflowError
-        Without playwright or a browser.
+        Without playwright or a browser, and where a page does not settle.
     """
     with TemporaryDirectory(prefix="stopflow-bench-") as made, open_browser() as browser:
         files = _write_shots(Path(made, "lab", "dragged"), points=points)
@@ -212,9 +213,14 @@ def _drag(page: "Page", *, steps: int) -> tuple[list[Sequence[float]], dict[str,
     frames = page.evaluate("frames.splice(0)")
     page.evaluate(SETTLE)
     page.mouse.up()
-    # The policy of the page lets no script of a driver wait in it.
-    page.wait_for_timeout(REST_MS)
-    return frames, page.evaluate("settling")
+    for _ in range(MOST_RESTS):
+        page.wait_for_timeout(REST_MS)
+        settling = page.evaluate("settling")
+        if settling["settled"] is not None:
+            return frames, settling
+    raise StopflowError(
+        "the page did not settle after a drag: its numbers stayed those of the drag"
+    )
 
 
 def _row(
