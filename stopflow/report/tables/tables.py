@@ -100,8 +100,8 @@ def _for_readers(frame: pd.DataFrame, units: Units) -> pd.DataFrame:
 
 def _numbered(secondary: pd.DataFrame) -> pd.DataFrame:
     """Give the plots numbers for their keys, which hold kelvins and moles per litre."""
-    numbers = secondary.groupby(["plot", "group"], sort=False, dropna=False).ngroup() + 1
-    return secondary.assign(plot=numbers).drop(columns="group")
+    numbers = secondary.groupby(col.PLOT, sort=False, dropna=False).ngroup() + 1
+    return secondary.assign(**{col.PLOT: numbers}).drop(columns=col.GROUP)
 
 
 def _filled(frame: pd.DataFrame) -> pd.DataFrame:
