@@ -48,7 +48,8 @@ PAGE_HEADINGS = {
     "script_worst_ms": "worst",
     "frame_ms": "frame ms",
     "frame_worst_ms": "worst frame",
-    "release_ms": "release ms",
+    "release_worst_ms": "release worst ms",
+    "settled_ms": "settled ms",
 }
 
 Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Rounds of alternation.")]
@@ -112,8 +113,8 @@ def page(
         rows = bench_page(points=points, steps=steps, progress=progress)
     _show(voice, rows, headings=PAGE_HEADINGS)
     voice.say(
-        "script: fit, table and drawing commands; frame: with painting; release: the frame of "
-        "the fit to all digits"
+        "script: fit, table and drawing commands; frame: with painting; release worst: the busiest "
+        "frame until the fit to all digits has come; settled: when it stands in the page"
     )
 
 

@@ -5,16 +5,19 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import pytest
 import report_lab
 
 from stopflow.kinetics.laws import COMPARED
 from stopflow.kinetics.verdicts.findings import write_findings
 from stopflow.kinetics.verdicts.rules import RULES
+from stopflow.pipeline.lab.summarise import summarise
 from stopflow.report.kinetics.closing import build_input_blocks
 from stopflow.report.kinetics.conditions import build_series, describe_value
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.experiment_tables import take_experiment
+from stopflow.report.kinetics.rates_by_condition import build_condition_blocks
 from stopflow.report.kinetics.repeats import build_repeat_blocks
 from stopflow.report.kinetics.secondary_pages import draw_secondary, letter_groups
 from stopflow.report.kinetics.secondary_table import secondary_grid
@@ -110,6 +113,17 @@ def test_digits_do_not_jump_within_a_column():
     assert format_pm_groups(
         ["a", "a", "b", "a"], [(3.21, 0.03), (6.129, 0.0098), (2.948, 0.017), (np.nan, np.nan)]
     ) == ["3.21 ± 0.03", "6.13 ± 0.01", "2.948 ± 0.017", "–"]
+    column = [
+        (11.21, 0.12),
+        (27.931, 0.08),
+        (70.004, 0.07),
+        (110.7, 1.2),
+        (5.213, 0.3),
+        (0.4, 0.04),
+    ]
+    assert format_pm_groups(["a"] * 6, column) == [
+        *("11.2 ± 0.1", "27.9 ± 0.1", "70.0 ± 0.1", "110.7 ± 1.2", "5.2 ± 0.3", "0.40 ± 0.04"),
+    ]
 
 
 def test_what_many_experiments_have_in_common_is_said_once(lab):
@@ -201,6 +215,29 @@ def test_the_half_life_of_several_phases_is_not_taken_for_that_of_k(lab) -> None
     single = double.assign(k2_per_s=np.nan)
     assert "(half-lives of the whole change 2.82 ms to 38.7 ms)" in summarise_rates(double)
     assert "(half-lives 2.82 ms to 38.7 ms)" in summarise_rates(single)
+
+
+def test_the_rates_of_further_phases_stand_on_paper_and_on_the_terminal(lab) -> None:
+    table = lab.conditions
+    error = 0.01 * table["k_per_s"]
+    further = {"k3_per_s": table["k_per_s"] / 40, "k3_stderr_per_s": error / 40}
+    further |= {"k2_per_s": table["k_per_s"] / 8, "k2_stderr_per_s": error / 8}
+    single = table.assign(**dict.fromkeys(further, np.nan))
+    for conditions, symbols in ((single, []), (table.assign(**further), ["k₂", "k₃"])):
+        data = replace(lab, conditions=conditions)
+        (grid,) = (block for block in build_condition_blocks(data) if isinstance(block, Grid))
+        heads = [head.title for head in grid.columns]
+        assert [head for head in heads if head in ("k₂", "k₃")] == symbols
+        printed = summarise(data)
+        assert [name for name in printed.columns if name[0] == "k" and name != "k (1/s)"] == [
+            f"{symbol} (1/s)" for symbol in symbols
+        ]
+        assert printed.columns[-1] == "verdict"
+    whole = [row for row in grid.rows if len(row) == len(heads)]
+    k, second = (float(whole[0][heads.index(name)].split(" ")[0]) for name in ("k", "k₂"))
+    assert second == pytest.approx(k / 8, rel=0.03)
+    shown = dict(zip(printed.columns, printed.rows[0], strict=True))
+    assert float(shown["k₂ (1/s)"].split(" ")[0]) == pytest.approx(k / 8, rel=0.03)
 
 
 def test_numbers_stay_with_their_errors_and_units_in_a_browser() -> None:

@@ -1,6 +1,7 @@
 """The numbers behind the pictures, against the formulas written out."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import report_lab
 from matplotlib.figure import Figure
 
 from stopflow.errors import SettingsError
+from stopflow.kinetics.verdicts.findings import write_findings
 from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.pipeline.lab.summarise import _hints
 from stopflow.report.data import sort_conditions
@@ -417,6 +419,26 @@ def test_a_shot_without_trace_or_rate_is_still_drawn(lab):
     refused = int(np.flatnonzero(lab.shots["verdict"] == "FAIL")[0])
     assert isinstance(plot_shot(lab, refused), Figure)
     assert plot_shot(replace(lab, trace=lambda _row: None), 0).axes == []
+
+
+@pytest.mark.parametrize("count", [1, 6, 20])
+def test_the_numbers_of_a_shot_stand_clear_of_its_reasons(lab, count, monkeypatch) -> None:
+    finding = RULES["short-window"].finding(kt=1.6, least=2.0)
+    shots = lab.shots.assign(findings=write_findings((finding,) * count), verdict="WARN")
+    written: list[tuple[float, float, float]] = []
+    write = Page.text
+
+    def note(page, x_mm, y_mm, text, *, size=8.0, **style):
+        written.append((x_mm, y_mm, size))
+        write(page, x_mm, y_mm, text, size=size, **style)
+
+    monkeypatch.setattr(Page, "text", note)
+    plot_shot(replace(lab, shots=shots), 0)
+    beside = sorted((y, size) for x, y, size in written if x > 120)
+    assert len(beside) > 8
+    capital_mm = 0.26
+    assert all(low - capital_mm * size > high for (high, _), (low, size) in pairwise(beside))
+    assert beside[-1][0] < 140
 
 
 def test_the_plot_of_a_slower_phase_shows_its_own_rates(lab):

@@ -18,9 +18,10 @@ from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
     describe_parameter,
 )
-from stopflow.report.kinetics.secondary_pages import draw_secondary, rows_of_three
+from stopflow.report.kinetics.secondary_pages import _fitting_title, draw_secondary, rows_of_three
 from stopflow.report.kinetics.secondary_table import secondary_grid
 from stopflow.report.kinetics.secondary_words import summarise_secondary
+from stopflow.report.paper.style import Ruler
 from stopflow.trace import Conditions, Experiment, Shot, Trace
 
 TIME = np.linspace(0.0, 1.0, 700)
@@ -87,6 +88,25 @@ def test_a_curve_that_was_not_taken_does_not_press_the_points_down(rng) -> None:
     assert picture.y.max() < top < 1.3 * picture.y.max()
 
 
+def test_a_level_far_from_zero_does_not_lie_on_the_frame() -> None:
+    y = np.array([0.30, 0.301, 0.302])
+    level = SecondaryPicture(
+        title="", kind="line", x_label="c", y_label="k", x=np.arange(3.0), y=y,
+        low=y, high=y, curves=(), said=(),
+    )  # fmt: skip
+    bottom, top = drawn(level).get_ylim()
+    assert bottom == 0
+    assert top > 1.03 * 0.302
+
+
+def test_a_narrow_title_keeps_the_phase_that_tells_plots_apart() -> None:
+    names = [f"2024-03-12 enzyme E of the second batch, {phase}" for phase in ("k₂", "amplitude₂")]
+    short = [_fitting_title(name, 32.0) for name in names]
+    assert [title.rpartition(", ")[2] for title in short] == ["k₂", "amplitude₂"]
+    assert all(Ruler().width_mm(title, 7.2, bold=True) < 33 for title in short)
+    assert _fitting_title("A, k₂", 32.0) == "A, k₂"
+
+
 def test_every_curve_of_a_plot_has_its_name(rng) -> None:
     points = [
         (Conditions(substrate="S", concentration_M=at), [(0.5, 2 + 1e6 * at)])
@@ -139,7 +159,9 @@ def test_amplitudes_of_both_phases_are_drawn_in_the_unit_of_the_signal(rng) -> N
     assert [line for line in second.said if line.startswith("K = ") and line.endswith("µM")], (
         second.said
     )
-    assert drawn(second).get_ylim()[0] == 0
+    axes = drawn(second)
+    assert axes.get_ylim()[0] == 0
+    assert axes.get_ylim()[1] > 1.03 * np.nanmax(second.high), "points do not lie on the frame"
     assert summarise_secondary(secondary).startswith("k_on: ")
     assert "A_max" not in summarise_secondary(secondary)
 

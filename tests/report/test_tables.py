@@ -147,7 +147,9 @@ def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):
     column = [row[names.index("k_per_s")] for row in sheet.iter_rows(min_row=2)]
     for cell, k in zip(column, dangerous.shots["k_per_s"], strict=True):
         assert cell.value is None if np.isnan(k) else cell.value == pytest.approx(k)
-    assert column[0].number_format == "0.0000"
+    sizes = [cell.value for cell in column if cell.value]
+    decimals = len(column[0].number_format.partition(".")[2])
+    assert 1e4 <= min(sizes) * 10**decimals < 1e5, "five digits of the smallest"
 
 
 def test_a_workbook_shows_amounts_in_the_units_of_the_lab(lab, tmp_path):
@@ -200,6 +202,39 @@ def test_workbooks_of_the_same_rates_are_the_same_bytes_on_another_day(lab, tmp_
     assert b"2031" not in zipfile.ZipFile(first).read("docProps/core.xml")
 
 
+def test_numbers_stand_with_decimals_of_their_size(lab, tmp_path):
+    """No 2.99E-01 for an amplitude, no 0.0000 for the error of a slow rate."""
+    rows = len(lab.conditions)
+    conditions = lab.conditions.assign(
+        amplitude=np.linspace(-0.299, 0.4, rows),
+        k_per_s=np.linspace(0.002, 0.003, rows),
+        k_stderr_per_s=np.linspace(1.9e-5, 3e-5, rows),
+        between_shot_sd_per_s=np.geomspace(1e-7, 1e3, rows),
+    )
+    write_rates_xlsx(replace(lab, conditions=conditions), tmp_path / "a.xlsx")
+    heads, first = list(openpyxl.load_workbook(tmp_path / "a.xlsx")["conditions"].iter_rows())[:2]
+    shown = {
+        str(head.value).partition(" (")[0]: cell.number_format
+        for head, cell in zip(heads, first, strict=True)
+    }
+    assert "E" not in shown["amplitude"]
+    assert shown["k_per_s"] == "0.0000000"
+    assert shown["k_stderr_per_s"] == "0.000000"
+    assert "E" in shown["between_shot_sd_per_s"]
+
+
+def test_secondary_plots_are_numbered_and_hold_no_kelvin(lab, tmp_path):
+    write_rates_xlsx(lab, tmp_path / "a.xlsx")
+    heads, *rows = openpyxl.load_workbook(tmp_path / "a.xlsx")["secondary"].iter_rows(
+        values_only=True
+    )
+    numbers = [row[heads.index("plot")] for row in rows]
+    assert list(dict.fromkeys(numbers)) == list(range(1, len(set(numbers)) + 1))
+    assert len(set(numbers)) == lab.secondary["plot"].nunique()
+    assert "group" not in heads
+    assert not any(" K" in str(cell) for row in rows for cell in row)
+
+
 def test_an_empty_table_and_a_single_table_make_workbooks(lab, tmp_path):
     write_rates_xlsx(replace(lab, secondary=lab.secondary.iloc[:0]), tmp_path / "a.xlsx")
     write_table_xlsx(lab.conditions, tmp_path / "b.xlsx", sheet="predictions")
@@ -229,12 +264,28 @@ def test_prism_has_replicates_side_by_side(lab, tmp_path):
     (path,) = export_prism(lab, FreshNames(tmp_path))
     assert path.name == "prism.txt"
     header, *rows = _lines(path)
-    assert header[0] == "µ-oxo dimère (M)"
+    assert header[0] == "µ-oxo dimère (µM)", "in the unit of the report"
     assert len(header) == 1 + 2 * lab.shots["experiment"].nunique()
     values = sorted(float(cell) for row in rows for cell in row[1:] if cell)
     expected = sorted(lab.shots["k_per_s"].dropna())
     np.testing.assert_allclose(values, expected, rtol=1e-8)
-    assert [float(row[0]) for row in rows] == sorted(lab.conditions["concentration_M"].unique())
+    levels = sorted(1e6 * lab.conditions["concentration_M"].unique())
+    assert [float(row[0]) for row in rows] == pytest.approx(levels)
+    warm = np.arange(len(lab.shots)) % 2 == 0
+    two = lab.shots.assign(temperature_K=np.where(warm, 298.15, 288.15))
+    header, *rows = _lines(export_prism(replace(lab, shots=two), FreshNames(tmp_path))[0])
+    first = lab.shots["experiment"].iloc[0]
+    assert {f"{first}, 15 °C k (1/s)", f"{first}, 25 °C k (1/s)"} <= set(header)
+    cool = [row[at] for at, name in enumerate(header) if "15 °C" in name for row in rows]
+    found = sorted(float(cell) for cell in cool if cell)
+    np.testing.assert_allclose(found, sorted(lab.shots["k_per_s"][~warm].dropna()), rtol=1e-8)
+
+
+def test_prism_has_no_shot_that_was_refused(lab, tmp_path):
+    refused = lab.shots.assign(verdict=np.where(lab.shots.index == 0, "FAIL", lab.shots["verdict"]))
+    _, *rows = _lines(export_prism(replace(lab, shots=refused), FreshNames(tmp_path))[0])
+    count = sum(bool(cell) for row in rows for cell in row[1:])
+    assert count == lab.shots["k_per_s"].notna().sum() - 1
 
 
 def test_prism_keeps_substrates_on_axes_of_their_own(lab, tmp_path):
@@ -246,7 +297,7 @@ def test_prism_keeps_substrates_on_axes_of_their_own(lab, tmp_path):
     assert [path.name for path in written] == ["prism-azide.txt", "prism-cyanide.txt"]
     for path, ligand in zip(written, ("azide", "cyanide"), strict=True):
         header, *rows = _lines(path)
-        assert header[0] == f"{ligand} (M)"
+        assert header[0] == f"{ligand} (µM)"
         own = lab.shots.loc[names == ligand, "k_per_s"].dropna()
         assert sum(bool(cell) for row in rows for cell in row[1:]) == len(own)
 
@@ -278,6 +329,10 @@ def test_kintek_keeps_the_time_of_the_instrument_and_splits_by_time_base(lab, tm
     kept = time >= lab.shots["start_s"].iloc[0]
     np.testing.assert_allclose([float(r[0]) for r in rows], time[kept], rtol=1e-8)
     np.testing.assert_allclose([float(r[1]) for r in rows], signal[kept], rtol=1e-8)
+    warm = np.arange(len(lab.shots)) % 2 == 0
+    two = lab.shots.assign(temperature_K=np.where(warm, 298.15, 288.15))
+    header, *_ = _lines(export_kintek(replace(lab, shots=two), FreshNames(tmp_path))[0])
+    assert header[1].endswith(", 10 µM, 25 °C")
 
 
 def _half(pair):

@@ -1,7 +1,9 @@
 """How long a frame takes while the start of a fit is dragged in the page, in a headless browser.
 
 A frame goes from the pointer's event to the end of painting: the fit, its errors, interval and
-residual test, the curves, the residuals, the table and the picture.
+residual test, the curves, the residuals, the table and the picture. After the release a worker
+makes the fit to all digits: what counts there is how long its page is busy in any frame until the
+numbers have come, and when they come.
 """
 
 import shutil
@@ -35,6 +37,7 @@ NOISE = 0.004
 PAUSE_MS = 30
 # The page does in idle moments what its first frames would otherwise do.
 REST_MS = 1500
+MOST_RESTS = 20
 
 MEASURE = """
 () => {
@@ -53,6 +56,40 @@ MEASURE = """
     window.addEventListener(event, begin, true);
     window.addEventListener(event, end);
   }
+}
+"""
+# A page that is free answers its own messages at once; what lies between them is work.
+SETTLE = """
+() => {
+  const settling = globalThis.settling = { worst: 0, settled: null };
+  const free = new MessageChannel(), painted = new MessageChannel();
+  let begun = null, last = null, busy = 0;
+  const { settled } = stopflow.refits;
+  stopflow.refits.settled = (index) => {
+    settled.call(stopflow.refits, index);
+    settling.settled = performance.now() - begun;
+  };
+  const tick = () => {
+    const now = performance.now();
+    if (now - last > 0.2) busy += now - last;
+    last = now;
+  };
+  free.port1.onmessage = () => { tick(); free.port2.postMessage(0); };
+  painted.port1.onmessage = () => {
+    tick();
+    settling.worst = Math.max(settling.worst, busy);
+    busy = 0;
+    if (settling.settled !== null && last - begun > settling.settled + 300) {
+      free.port1.close();
+      return;
+    }
+    requestAnimationFrame(() => painted.port2.postMessage(0));
+  };
+  window.addEventListener("pointerup", () => {
+    begun = last = performance.now();
+    free.port2.postMessage(0);
+    requestAnimationFrame(() => painted.port2.postMessage(0));
+  }, true);
 }
 """
 MIDDLE = """
@@ -87,12 +124,13 @@ def bench_page(*, points: int, steps: int, progress: Progress = silent) -> list[
     -------
     list of dict
         A row a drag: shot, rate law, frames, milliseconds of the scripts and of the whole frame
-        (median and worst), and of the frame in which the fit to all digits follows the release.
+        (median and worst), how long the page is busy at most in a frame after the release, and
+        when the fit to all digits stands in it.
 
     Raises
     ------
     StopflowError
-        Without playwright or a browser.
+        Without playwright or a browser, and where a page does not settle.
     """
     with TemporaryDirectory(prefix="stopflow-bench-") as made, open_browser() as browser:
         files = _write_shots(Path(made, "lab", "dragged"), points=points)
@@ -162,8 +200,8 @@ def _open_shot(page: "Page", row: int, *, law: str) -> None:
     page.wait_for_timeout(REST_MS)
 
 
-def _drag(page: "Page", *, steps: int) -> tuple[list[Sequence[float]], Sequence[float]]:
-    """Milliseconds (scripts, whole) of every frame of a drag, and of the one after its end."""
+def _drag(page: "Page", *, steps: int) -> tuple[list[Sequence[float]], dict[str, float]]:
+    """Milliseconds (scripts, whole) of every frame of a drag, and of what follows its end."""
     handle = page.locator(".handle.start")
     handle.hover()
     x, y = handle.evaluate(MIDDLE)
@@ -173,13 +211,21 @@ def _drag(page: "Page", *, steps: int) -> tuple[list[Sequence[float]], Sequence[
         page.mouse.move(x + 1 + step, y)
         page.wait_for_timeout(PAUSE_MS)
     frames = page.evaluate("frames.splice(0)")
+    page.evaluate(SETTLE)
     page.mouse.up()
-    # The policy of the page lets no script of a driver wait in it.
-    page.wait_for_timeout(REST_MS)
-    return frames, page.evaluate("frames[0]")
+    for _ in range(MOST_RESTS):
+        page.wait_for_timeout(REST_MS)
+        settling = page.evaluate("settling")
+        if settling["settled"] is not None:
+            return frames, settling
+    raise StopflowError(
+        "the page did not settle after a drag: its numbers stayed those of the drag"
+    )
 
 
-def _row(drag: Drag, frames: Sequence[Sequence[float]], release: Sequence[float]) -> dict[str, Any]:
+def _row(
+    drag: Drag, frames: Sequence[Sequence[float]], settling: dict[str, float]
+) -> dict[str, Any]:
     scripts, whole = zip(*frames, strict=True)
     return {
         "shot": Path(drag.file).stem,
@@ -189,5 +235,6 @@ def _row(drag: Drag, frames: Sequence[Sequence[float]], release: Sequence[float]
         "script_worst_ms": max(scripts),
         "frame_ms": median(whole),
         "frame_worst_ms": max(whole),
-        "release_ms": release[1],
+        "release_worst_ms": settling["worst"],
+        "settled_ms": settling["settled"],
     }

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from stopflow.io.units import say_celsius
+from stopflow.kinetics.laws.table import error_columns
 from stopflow.pipeline.lab.summary import Summary
 from stopflow.report.data import sort_conditions
 from stopflow.report.kinetics.conditions import (
@@ -21,7 +22,7 @@ from stopflow.report.kinetics.input_problems import (
 )
 from stopflow.report.kinetics.law_choice import list_law_choices, say_law_choice, say_remedies
 from stopflow.report.kinetics.repeats import list_doubtful
-from stopflow.report.kinetics.summary import count_things, usable_shots
+from stopflow.report.kinetics.summary import count_things, further_rates, usable_shots
 from stopflow.report.paper.rounding import format_pm_groups
 from stopflow.report.paper.units import Units, build_units
 from stopflow.store import Dataset
@@ -83,9 +84,8 @@ CONDITION_CELLS: dict[str, Callable[[dict[str, Any], Units], str]] = {
     ),
     "T": lambda row, _: _if_known(row["temperature_K"], say_celsius),
     "shots": lambda row, _: f"{row['fitted']:.0f}/{row['shots']:.0f}",
-    "k (1/s)": lambda row, _: _if_known(row["k_per_s"], lambda _: str(row["rate"])),
-    "verdict": lambda row, _: str(row["verdict"]),
 }
+"""Columns before the rates."""
 
 
 def _condition_table(dataset: Dataset) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
@@ -95,10 +95,16 @@ def _condition_table(dataset: Dataset) -> tuple[tuple[str, ...], tuple[tuple[str
     )
     units = build_units(conditions)
     shown = conditions.head(SHOWN_ROWS)
-    pairs = list(zip(shown["k_per_s"], shown["k_stderr_per_s"], strict=True))
-    rates = format_pm_groups(list(shown["experiment"]), pairs)
-    records = shown.assign(rate=rates).to_dict("records")
+    records = shown.to_dict("records")
     cells = {name: [cell(row, units) for row in records] for name, cell in CONDITION_CELLS.items()}
+    for symbol, name in ({"k": "k_per_s"} | further_rates(shown)).items():
+        pairs = list(zip(shown[name], shown[error_columns(name)[0]], strict=True))
+        rates = format_pm_groups(list(shown["experiment"]), pairs)
+        known = shown[name].notna()
+        cells[f"{symbol} (1/s)"] = [
+            text if there else "" for text, there in zip(rates, known, strict=True)
+        ]
+    cells["verdict"] = list(shown["verdict"].astype(str))
     columns = tuple(name for name, texts in cells.items() if any(texts))
     rows = tuple(zip(*(cells[name] for name in columns), strict=True))
     if len(conditions) > SHOWN_ROWS:

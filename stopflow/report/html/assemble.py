@@ -31,6 +31,7 @@ def assemble_page(
     script: str,
     payload: Mapping[str, Any],
     *,
+    worker: str | None = None,
     live: bool = False,
     further: Mapping[str, str] | None = None,
 ) -> str:
@@ -44,6 +45,8 @@ def assemble_page(
         Module of `js/` that begins; those that it imports come with it.
     payload
         What the scripts show; finite numbers, texts and lists of them.
+    worker
+        Module of `js/` that works beside the page, in the place `worker` of the template.
     live
         The page may talk to the server that sent it.
     further
@@ -56,10 +59,11 @@ def assemble_page(
     """
     bundle, style = _bundle(script), _read("page.css")
     parts = {
-        "policy": _policy(bundle, style, live=live),
+        "policy": _policy(bundle, style, works=worker is not None, live=live),
         "style": style,
         "payload": script_json(payload),
         "script": bundle,
+        "worker": _bundle(worker) if worker else "",
         **(further or {}),
     }
     return _PLACE.sub(lambda found: parts[found[1]], _read(template))
@@ -95,10 +99,11 @@ def _gather(module: str, found: dict[str, str]) -> None:
         found[module] = text
 
 
-def _policy(script: str, style: str, *, live: bool) -> str:
+def _policy(script: str, style: str, *, works: bool, live: bool) -> str:
     """Allow this script, this style and pictures made in the page; nothing from elsewhere.
 
-    A `live` page may also talk to the server that sent it.
+    A page that `works` beside itself may start workers made in it; a `live` one may talk to the
+    server that sent it.
     """
     hashes = {
         kind: "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
@@ -107,6 +112,7 @@ def _policy(script: str, style: str, *, live: bool) -> str:
     return (
         f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        + ("; worker-src blob:" if works else "")
         + ("; connect-src 'self'" if live else "")
     )
 

@@ -73,7 +73,9 @@ def build_page(
     else:
         traces = pack_traces(data, light=light, parts=parts or Parts(data))
         packed = {"grids": "\n".join(traces.grids), "traces": "\n".join(traces.lines)}
-    return assemble_page("template.html", "main", payload, live=live is not None, further=packed)
+    return assemble_page(
+        "template.html", "main", payload, worker="fit_worker", live=live is not None, further=packed
+    )
 
 
 def build_waiting_page(folder: str, why: str, *, live: Live) -> str:

@@ -24,7 +24,12 @@ from stopflow.report.kinetics.repeats import (
     list_repeats,
     name_files,
 )
-from stopflow.report.kinetics.summary import count_shots, count_things
+from stopflow.report.kinetics.summary import (
+    FURTHER_RATES,
+    count_shots,
+    count_things,
+    further_rates,
+)
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.flow import (
     Block,
@@ -38,7 +43,12 @@ from stopflow.report.paper.rounding import MISSING, format_digits, format_pm_col
 from stopflow.report.paper.style import MUTED, Paper, Ruler, printable
 
 _LAW_RATES = tuple(f"k_{law.column}_per_s" for _, law in COMPARED)
-_MODEL_COLUMNS = (col.K_PER_S, *_LAW_RATES, col.K2_PER_S, col.MODEL_SHIFT_SIGMA)
+_MODEL_COLUMNS = (
+    col.K_PER_S,
+    *_LAW_RATES,
+    *FURTHER_RATES.values(),
+    col.MODEL_SHIFT_SIGMA,
+)
 _CRITERIA = {f"aicc_{law.column}": law.column for _, law in COMPARED}
 Columns = Mapping[str, FloatArray]
 
@@ -128,8 +138,8 @@ def _models_grid(tables: ExperimentTables) -> Grid:
         own = np.array([places[row] for row in item.rows])
         own = own[usable[own]]
         fitted.append({name: values[own] for name, values in numbers.items()})
-    several = any(np.isfinite(own[col.K2_PER_S]).any() for own in fitted)
-    reported = {"k": col.K_PER_S, "k₂": col.K2_PER_S} if several else {}
+    further = further_rates(shots[usable])
+    reported = {"k": col.K_PER_S} | further if further else {}
     rates = [
         format_pm_column([_mean_rate(own, column) for own in fitted])
         for column in (*_LAW_RATES, *reported.values())

@@ -9,9 +9,15 @@ import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
+from stopflow.kinetics.laws.table import error_columns
 from stopflow.report.data import KineticsReportData, sort_conditions
 from stopflow.report.kinetics.conditions import name_files_apart, varying_columns, write_amount
-from stopflow.report.kinetics.summary import OF_ALL_PHASES, has_several_phases, join_words
+from stopflow.report.kinetics.summary import (
+    OF_ALL_PHASES,
+    further_rates,
+    has_several_phases,
+    join_words,
+)
 from stopflow.report.paper.flow import Block, build_heading, build_note
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.rounding import (
@@ -21,6 +27,7 @@ from stopflow.report.paper.rounding import (
     format_digits,
     format_half_life,
     format_interval,
+    format_pm,
     format_value,
 )
 from stopflow.report.paper.units import Unit, build_units
@@ -59,8 +66,13 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         of_half = column_errors([row["half_error_s"] for row in own])
         if several:
             rows.append((f"{name}: amplitude / {signals[name]}" if mixed else str(name),))
-        for row, error, half in zip(own, errors, of_half, strict=True):
+        further = {
+            name: column_errors([row[error_columns(name)[0]] for row in own])
+            for name in further_rates(table).values()
+        }
+        for place, (row, error, half) in enumerate(zip(own, errors, of_half, strict=True)):
             rounded = row | {"shown_error": error, "half_error_s": half}
+            rounded |= {error_columns(name)[0]: even[place] for name, even in further.items()}
             rows.append(tuple(say(rounded) for _, say in columns))
     heads = tuple(head for head, _ in columns)
     return Grid(columns=heads, rows=tuple(rows), size=6.9, after_mm=1.5, name=TITLE)
@@ -86,6 +98,10 @@ def _shown_columns(table: pd.DataFrame, *, signal: str) -> list[tuple[Column, Sa
         ("", _right("Shots"), _say_shots),
         ("", _right("k", "s⁻¹"), _value(col.K_PER_S, "shown_error")),
         ("", _right("95 % interval", "s⁻¹"), _say_interval),
+        *(
+            ("", _right(symbol, "s⁻¹"), _pair(name, error_columns(name)[0]))
+            for symbol, name in further_rates(table).items()
+        ),
         (col.K_FROM, _right("k of each", "s⁻¹"), _value(col.K_EACH_PER_S, col.K_EACH_STDERR_PER_S)),
         (
             col.OUTLIER_FILES,
@@ -116,6 +132,10 @@ def _word(name: str) -> Say:
 
 def _value(name: str, error: str) -> Say:
     return lambda row: format_value(row[name], row[error])
+
+
+def _pair(name: str, error: str) -> Say:
+    return lambda row: format_pm(row[name], row[error])
 
 
 def _digits(name: str, digits: int) -> Say:

@@ -166,11 +166,6 @@ def draw_secondary(
         use_log_x(axes, float(first.x.min()) / _LOG_ROOM, float(first.x.max()) * _LOG_ROOM)
     _limit_y(axes, pictures)
     if not first.log_y and CURVES[first.kind].against != "temperature":
-        low, high = float(np.nanmin(first.y)), float(np.nanmax(first.y))
-        if low > 0:
-            axes.set_ylim(bottom=0)
-        elif high < 0:
-            axes.set_ylim(top=0)
         if not first.log_x and CURVES[first.kind].against == "concentration":
             axes.set_xlim(left=0)
     axes.set_xlabel(first.x_label)
@@ -192,16 +187,23 @@ def draw_secondary(
 
 
 def _limit_y(axes: Axes, pictures: Sequence[SecondaryPicture]) -> None:
-    """Make room for the points and the curves reported; one that was not taken may leave."""
+    """Make room for the points and the curves reported; one that was not taken may leave.
+
+    Rates and amplitudes of one sign are drawn from zero on.
+    """
     shown = [values for p in pictures for values in (p.y, p.low, p.high)]
     shown += [curve.y for p in pictures for curve in p.curves if curve.chosen]
     values = np.concatenate(shown)
     values = values[np.isfinite(values)]
-    if pictures[0].log_y:
+    first = pictures[0]
+    if first.log_y:
         use_log_y(axes, values.min() / _LOG_ROOM, values.max() * _LOG_ROOM)
         return
-    room = 0.05 * (np.ptp(values) or abs(values.max()) or 1.0)
-    axes.set_ylim(values.min() - room, values.max() + room)
+    from_zero = CURVES[first.kind].against != "temperature"
+    low = 0.0 if from_zero and np.nanmin(first.y) > 0 else float(values.min())
+    high = 0.0 if from_zero and np.nanmax(first.y) < 0 else float(values.max())
+    room = 0.05 * (high - low or abs(high) or 1.0)
+    axes.set_ylim(0.0 if low == 0 else low - room, 0.0 if high == 0 else high + room)
 
 
 def _draw_curves(axes: Axes, picture: SecondaryPicture, *, colour: str) -> list[Line2D]:
@@ -250,7 +252,7 @@ def _room_mm(axes: Axes) -> float:
 
 
 def _write_title(axes: Axes, picture: SecondaryPicture) -> None:
-    title = Ruler().shorten(picture.title, _TITLE_SIZE, width_mm=_room_mm(axes), bold=True)
+    title = _fitting_title(picture.title, _room_mm(axes))
     said = picture.said or ("no model was taken",)
     axes.set_title(title, pad=4.5 + 7.6 * len(said), fontsize=_TITLE_SIZE)
     for place, line in enumerate(reversed(said)):
@@ -263,6 +265,16 @@ def _write_title(axes: Axes, picture: SecondaryPicture) -> None:
             fontsize=6.2,
             color=INK,
         )
+
+
+def _fitting_title(title: str, room_mm: float) -> str:
+    """Shorten a title to a width; its last part tells it from its neighbours and stays whole."""
+    ruler = Ruler()
+    name, comma, last = title.rpartition(", ")
+    left_mm = room_mm - ruler.width_mm(comma + last, _TITLE_SIZE, bold=True)
+    if not comma or left_mm < room_mm / 3:
+        return ruler.shorten(title, _TITLE_SIZE, width_mm=room_mm, bold=True)
+    return ruler.shorten(name, _TITLE_SIZE, width_mm=left_mm, bold=True) + comma + last
 
 
 def _symbols(text: str) -> str:

@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.report.paper.rounding import format_digits, format_percent, format_time
+from stopflow.kinetics.laws.table import LAWS
+from stopflow.report.paper.rounding import format_digits, format_percent, format_time, set_phase
 
 FEW = 4
+FURTHER_RATES = {set_phase(name.removesuffix("_per_s")): name for name in LAWS["triple"].rates[1:]}
+"""Symbol -> column of the rates beyond the first."""
 OF_ALL_PHASES = " of the whole change"
 """What a half-life is of where several phases were fitted."""
 WIDENED_FROM = {col.NOISE_INFLATION: 1.0 + 1e-9, col.START_INFLATION: 1.01}
@@ -64,7 +67,16 @@ def usable_shots(shots: pd.DataFrame) -> pd.DataFrame:
 
 def has_several_phases(shots: pd.DataFrame) -> bool:
     """Whether a fit has a second rate, so that its half-life is not that of k."""
-    return col.K2_PER_S in shots and bool(shots[col.K2_PER_S].notna().any())
+    return bool(further_rates(shots))
+
+
+def further_rates(table: pd.DataFrame) -> dict[str, str]:
+    """Return symbols and columns of the rates beyond the first that a table has numbers of."""
+    return {
+        symbol: name
+        for symbol, name in FURTHER_RATES.items()
+        if name in table and table[name].notna().any()
+    }
 
 
 def summarise_rates(shots: pd.DataFrame) -> str:

@@ -1,11 +1,13 @@
 """The picture of a single shot: trace and fit, residuals, k against the cut, the numbers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from stopflow import column_names as col
-from stopflow.kinetics.laws import LAWS, error_columns, parameter_column
+from stopflow.kinetics.laws import error_columns
 from stopflow.kinetics.verdicts.findings import parse_findings
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.experiment_figures import draw_traces
@@ -13,7 +15,7 @@ from stopflow.report.kinetics.experiment_numbers import ExperimentPicture, build
 from stopflow.report.kinetics.experiment_strip import draw_cuts
 from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.reasons import say_in_print
-from stopflow.report.kinetics.summary import OF_ALL_PHASES
+from stopflow.report.kinetics.summary import FURTHER_RATES, OF_ALL_PHASES
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import (
     MISSING,
@@ -22,7 +24,6 @@ from stopflow.report.paper.rounding import (
     format_interval,
     format_pm,
     format_time,
-    set_phase,
 )
 from stopflow.report.paper.style import (
     INK,
@@ -37,11 +38,12 @@ from stopflow.report.paper.style import (
 
 _SHEET = Paper(key="picture", width_mm=220.0, height_mm=140.0, side_mm=8.0)
 _TEXT_MM = 54.0
-_FURTHER = tuple(
-    (set_phase(name.removesuffix("_per_s")), parameter_column(name))
-    for name in LAWS["triple"].rates[1:]
-)
-"""Names and columns of the rates beyond the first."""
+_FINDING_SIZES = (7.4, 6.8, 6.2, 5.6)
+"""Type of the reasons of a verdict in points: the largest that leaves room for the numbers."""
+_LEADING_MM = 0.57
+"""Step between lines, over the size of the type."""
+_LEAST_STEP_MM = 8.0
+"""Between two numbers with their labels."""
 
 
 @styled
@@ -107,19 +109,38 @@ def _write_numbers(page: Page, shot: pd.Series, x_mm: float) -> None:
         bold=True,
         colour=VERDICT_COLOURS.get(verdict, INK),
     )
-    for finding in parse_findings(str(shot[col.FINDINGS])):
-        said = f"•  {say_in_print((finding,))}"
-        for line in page.ruler.wrap(printable(said), 7.4, width_mm=_TEXT_MM):
-            y += 4.2
-            page.text(x_mm, y, line, size=7.4, colour=MUTED)
-    y += 4.0
     facts = _facts(shot)
+    findings = [f"•  {say_in_print((one,))}" for one in parse_findings(str(shot[col.FINDINGS]))]
+    room = _SHEET.height_mm - 8.0 - y - 4.0 - _LEAST_STEP_MM * len(facts)
+    for line, size, step in _fitting_lines(page, findings, room):
+        y += step
+        page.text(x_mm, y, line, size=size, colour=MUTED)
+    y += 4.0
     step = min(9.4, (_SHEET.height_mm - 8.0 - y) / len(facts))
     for label, value in facts:
         y += step
         page.text(x_mm, y, label, size=6.8, colour=MUTED)
         text = page.ruler.shorten(printable(value), 8.8, width_mm=_TEXT_MM, bold=True)
         page.text(x_mm, y + 4.1, text, size=8.8, bold=True)
+
+
+def _fitting_lines(
+    page: Page, findings: Sequence[str], room_mm: float
+) -> list[tuple[str, float, float]]:
+    """Break findings into lines, each with its size and step, smaller ones where there are many."""
+    made: list[tuple[str, float, float]] = []
+    for size in _FINDING_SIZES:
+        step = size * _LEADING_MM
+        lines = [
+            line
+            for said in findings
+            for line in page.ruler.wrap(printable(said), size, width_mm=_TEXT_MM)
+        ]
+        made = [(line, size, step) for line in lines]
+        if len(made) * step <= room_mm:
+            return made
+    kept = made[: int(room_mm / step)]
+    return [*kept[:-1], (f"{kept[-1][0]} …", *kept[-1][1:])]
 
 
 def _facts(shot: pd.Series) -> list[tuple[str, str]]:
@@ -135,7 +156,7 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
         ("95 % interval / s⁻¹", interval),
         *(
             (f"rate constant {name} / s⁻¹", format_pm(number(rate), number(error_columns(rate)[0])))
-            for name, rate in _FURTHER
+            for name, rate in FURTHER_RATES.items()
         ),
         (f"half-life{of}", format_half_life(half, half * error / (number(col.K_PER_S) or np.nan))),
         (f"amplitude at the cut / {unit}", format_digits(number("amplitude"), 4)),

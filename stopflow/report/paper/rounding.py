@@ -14,6 +14,8 @@ from stopflow.io.units import celsius_text
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 MISSING = "–"
+_KEPT_HALF = 0.51
+"""Part of a unit of the last digit from which on an error is rounded up to that unit."""
 
 
 def error_decimals(error: float) -> int:
@@ -35,15 +37,15 @@ def column_errors(errors: Sequence[float]) -> list[float]:
     """Errors to round a column by, so that its digits do not jump from row to row.
 
     An error that begins with 1 or 2 keeps one digit instead of two where the column has fewer
-    decimals: 0.017 beside 0.03 is 0.02, and 0.0098 is 0.01. No error is rounded to 0, unusable ones
-    stay as they are.
+    decimals: 0.017 beside 0.03 is 0.02, and 0.08 beside 0.3 is 0.1. No error is rounded to 0,
+    unusable ones stay as they are.
     """
     fewest = min((error_decimals(error) for error in errors if _usable(error)), default=0)
     return [_even_error(error, fewest) if _usable(error) else error for error in errors]
 
 
 def _even_error(error: float, fewest: int) -> float:
-    return 3.0 * 10.0 ** -max(fewest, -math.floor(math.log10(error / 0.95)))
+    return 3.0 * 10.0 ** -max(fewest, -math.floor(math.log10(error / _KEPT_HALF)))
 
 
 def format_pm_column(pairs: Sequence[tuple[float, float]]) -> list[str]:

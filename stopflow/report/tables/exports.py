@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,18 @@ from stopflow.io.csv_files import inert
 from stopflow.io.text import file_part
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.decimate import FloatArray
-from stopflow.report.paper.rounding import format_concentration
+from stopflow.report.paper.rounding import MISSING, format_concentration, format_temperature
+from stopflow.report.paper.units import Unit, build_units
 from stopflow.report.tables.tables import signal_units
 
 LONGEST_NAME = 100
 """Characters of a file's name; no file system takes more than 255 bytes."""
+_APART: dict[str, Callable[[Any], str]] = {
+    col.TEMPERATURE_K: format_temperature,
+    col.IONIC_STRENGTH_M: lambda value: f"I = {format_concentration(value)}",
+    col.MIXTURE: lambda value: str(value) or MISSING,
+}
+"""What tells series of one experiment apart, and how it is written."""
 Line = Sequence[str]
 Timed = tuple[pd.Series, FloatArray, FloatArray]
 """A row of the shots, its times in s and its signal."""
@@ -43,32 +51,53 @@ class FreshNames:
 def export_prism(data: KineticsReportData, names: FreshNames) -> list[Path]:
     """Write k_obs against concentration as Prism XY tables, one for each substrate.
 
-    Column X is the concentration in mol/L; each experiment has as many Y columns as its largest
-    condition has shots, all under the same title, which is how Prism takes replicates. Refused
-    shots are left out, and with them conditions without a concentration.
+    Column X is the concentration in the unit of the lab, in mol/L where it has none. Each series of
+    an experiment at one temperature, ionic strength and mixture has as many Y columns as its
+    largest condition has shots, all under the same title, which is how Prism takes replicates.
+    Refused shots are left out, and with them conditions without a concentration.
     """
-    shots = data.shots[np.isfinite(data.shots[col.K_PER_S])]
+    usable = np.isfinite(data.shots[col.K_PER_S]) & (data.shots[col.VERDICT] != "FAIL")
+    shots, unit = data.shots[usable], build_units(data.conditions).concentration or (1.0, "M")
     merged = _with_concentration(shots, data.conditions)
     merged = merged[np.isfinite(merged[col.CONCENTRATION_M])]
     several = merged[col.SUBSTRATE].nunique() > 1
     written = []
     for substrate, own in merged.groupby(col.SUBSTRATE, sort=False):
         target = names.path("prism", substrate if several else "")
-        _write_lines(_prism_table(own, f"{substrate} (M)" if substrate else ""), target)
+        _write_lines(_prism_table(own, str(substrate or "concentration"), unit), target)
         written.append(target)
     return written
 
 
-def _prism_table(shots: pd.DataFrame, axis: str) -> list[Line]:
-    header, columns = [_cell(axis) or "concentration (M)"], []
+def _prism_table(shots: pd.DataFrame, axis: str, unit: Unit) -> list[Line]:
+    header, columns = [_cell(f"{axis} ({unit[1]})")], []
     levels = sorted(shots[col.CONCENTRATION_M].unique())
-    for name, part in shots.groupby(col.EXPERIMENT, sort=False):
+    for name, part in _series(shots):
         values = [part.loc[part[col.CONCENTRATION_M] == c, col.K_PER_S].tolist() for c in levels]
         for place in range(max(len(own) for own in values)):
-            header.append(f"{_cell(str(name))} k (1/s)")
+            header.append(f"{_cell(name)} k (1/s)")
             columns.append([_number(own[place]) if place < len(own) else "" for own in values])
-    rows = [[_number(level), *(column[i] for column in columns)] for i, level in enumerate(levels)]
+    rows = [
+        [_number(unit[0] * level), *(column[i] for column in columns)]
+        for i, level in enumerate(levels)
+    ]
     return [header, *rows]
+
+
+def _series(shots: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
+    """Give the shots of each experiment that differ in concentration alone, with their names."""
+    for name, own in shots.groupby(col.EXPERIMENT, sort=False):
+        varying = _varying(own)
+        if not varying:
+            yield str(name), own
+            continue
+        for values, part in own.groupby(varying, sort=False, dropna=False):
+            told = [_APART[key](value) for key, value in zip(varying, values, strict=True)]
+            yield ", ".join([str(name), *told]), part
+
+
+def _varying(shots: pd.DataFrame) -> list[str]:
+    return [key for key in _APART if key in shots and shots[key].nunique(dropna=False) > 1]
 
 
 def _with_concentration(shots: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
@@ -110,30 +139,32 @@ def export_kintek(data: KineticsReportData, names: FreshNames) -> list[Path]:
 
     Times are those of the instrument, since the trigger, in every column. KinTek wants one column
     of times for all signals, so shots with other times go to further files. The header of a
-    signal is its file and its concentration after mixing.
+    signal is its file, its concentration after mixing, and what else the experiment varies.
     """
     shots = _with_concentration(data.shots, data.conditions)
     written = []
-    for experiment in data.shots[col.EXPERIMENT].unique():
+    for experiment, own in data.shots.groupby(col.EXPERIMENT, sort=False):
+        varying = _varying(own)
         groups: dict[bytes, list[Timed]] = {}
-        for row, time, signal in _traces(data, experiment):
+        for row, time, signal in _traces(data, str(experiment)):
             start = float(row[col.START_S])
             kept = ~(time < start) & ~(time > float(row.get(col.END_S, np.nan)))
             groups.setdefault(time[kept].tobytes(), []).append((row, time[kept], signal[kept]))
         for number, group in enumerate(groups.values(), start=1):
             target = names.path("kintek", experiment, number if number > 1 else "")
-            header = ["Time (s)", *(_titled(row, shots) for row, _, _ in group)]
+            header = ["Time (s)", *(_titled(row, shots, varying) for row, _, _ in group)]
             table = np.column_stack([group[0][1], *(signal for _, _, signal in group)])
             _write_lines([header, *([_number(v) for v in line] for line in table)], target)
             written.append(target)
     return written
 
 
-def _titled(row: pd.Series, shots: pd.DataFrame) -> str:
-    """Name a signal after its file and the concentration after mixing, where that is known."""
+def _titled(row: pd.Series, shots: pd.DataFrame, varying: Sequence[str]) -> str:
+    """Name a signal after its file, the concentration after mixing if known, and what varies."""
     concentration = float(shots[col.CONCENTRATION_M].iloc[int(row["place"])])
-    level = f", {format_concentration(concentration)}" if np.isfinite(concentration) else ""
-    return f"{_cell(str(row[col.FILE]))}{level}"
+    level = [format_concentration(concentration)] if np.isfinite(concentration) else []
+    told = [_APART[key](row[key]) for key in varying]
+    return _cell(", ".join([str(row[col.FILE]), *level, *told]))
 
 
 Export = Callable[[KineticsReportData, FreshNames], list[Path]]

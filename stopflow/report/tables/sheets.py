@@ -17,6 +17,7 @@ from stopflow.io.workbook.cells import column_letters
 from stopflow.report.tables.styles import Style
 from stopflow.report.tables.workbook import Sheet, Workbook, writing_workbook
 from stopflow.schema import COLUMNS, unit_of
+from stopflow.trace import FloatArray
 
 _VERDICTS: Final = {
     "PASS": Style(fill="DCEBF7", ink="0B4F82"),
@@ -30,6 +31,12 @@ _NO_XML: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 _LONGEST_CELL: Final = 32_767
 _LONGEST_SHEET: Final = 1_048_575
 """Rows of a sheet below its header."""
+_FINE: Final = re.compile(r"0\.0{3,}")
+"""Formats of numbers whose size is that of a lab, as that of a rate or an amplitude."""
+_SHOWN_DIGITS, _ERROR_DIGITS = 5, 2
+_LONGEST_NUMBER: Final = 9
+"""Digits of a number without a power of ten."""
+_OWN_SIZE: Final = "[>=100000]0.000E+00;[>=0.001]0.0000;0.000E+00"
 _TOGETHER: Final = 1_000
 """Rows that are in memory as text at a time."""
 
@@ -60,7 +67,7 @@ def _rows(frame: pd.DataFrame, headers: Sequence[str], book: Workbook) -> Iterat
     texts, verdicts = _TextCells(book), _TextCells(book, _VERDICTS)
     letters = [column_letters(place) for place in range(1, len(headers) + 1)]
     yield _row(1, map(texts.head, letters, headers))
-    styles = [_number_style(str(name)) for name in frame.columns]
+    styles = [_number_style(str(name), frame[name]) for name in frame.columns]
     columns = [
         _ColumnCells(letter, style, book.style(style), verdicts if name == col.VERDICT else texts)
         for name, letter, style in zip(frame.columns, letters, styles, strict=True)
@@ -79,9 +86,27 @@ def _row(number: int, cells: Iterable[str]) -> str:
     return f'<row r="{number}">{"".join(cells)}</row>'
 
 
-def _number_style(column: str) -> Style:
+def _number_style(column: str, values: pd.Series) -> Style:
     number_format = COLUMNS[column].format if column in COLUMNS else "General"
-    return Style() if number_format == "@" else Style(number_format=number_format)
+    if number_format == "@":
+        return Style()
+    if _FINE.match(number_format):
+        numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
+        digits = _ERROR_DIGITS if "stderr" in column else _SHOWN_DIGITS
+        number_format = _fitting_format(numbers, digits)
+    return Style(number_format=number_format)
+
+
+def _fitting_format(values: FloatArray, digits: int) -> str:
+    """Return decimals that show some digits of the smallest number; too many are a power of ten."""
+    sizes = np.abs(values[np.isfinite(values) & (values != 0)])
+    if not len(sizes):
+        return "0.000"
+    smallest, largest = math.floor(math.log10(sizes.min())), math.floor(math.log10(sizes.max()))
+    decimals = max(digits - 1 - smallest, 0)
+    if decimals + max(largest, 0) + 1 > _LONGEST_NUMBER:
+        return _OWN_SIZE
+    return f"0.{'0' * decimals}" if decimals else "0"
 
 
 class _TextCells:

@@ -67,13 +67,14 @@ def write_rates_xlsx(data: KineticsReportData, path: Path) -> None:
 
     The one row of headers holds the names of the CSV with their units; it stays in view.
     Concentrations and temperatures are in the units of the lab, as in the report. Columns for
-    programs, whose keys the column of reasons says in words, are in the CSV alone.
+    programs, whose keys the column of reasons says in words, are in the CSV alone; secondary plots
+    are numbered, and what their points have in common stands in its own columns.
     """
     unit, units = signal_unit(data.shots), build_units(data.conditions)
     frames = {
         "conditions": _filled(_for_readers(drop_stored(sort_conditions(data.conditions)), units)),
         "shots": _for_readers(numbers_of_workbooks(order_columns(data.shots)), units),
-        "secondary": _for_readers(data.secondary, units),
+        "secondary": _for_readers(_numbered(data.secondary), units),
         "settings": pd.DataFrame(_flat("", data.provenance), columns=["setting", col.VALUE]),
         "problems": data.problems,
     }
@@ -95,6 +96,12 @@ def _for_readers(frame: pd.DataFrame, units: Units) -> pd.DataFrame:
             own = {name: f"{_SHOWN[name]} ({unit[1]})"}
             shown = shown.assign(**{name: values}).rename(columns=own)
     return shown
+
+
+def _numbered(secondary: pd.DataFrame) -> pd.DataFrame:
+    """Give the plots numbers for their keys, which hold kelvins and moles per litre."""
+    numbers = secondary.groupby(col.PLOT, sort=False, dropna=False).ngroup() + 1
+    return secondary.assign(**{col.PLOT: numbers}).drop(columns=col.GROUP)
 
 
 def _filled(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,12 @@
 
 from stopflow.report.data import KineticsReportData
 
+SETTLED = """
+() => stopflow.edits.changed().map((index) => stopflow.refits.of(stopflow.lab.shots[index]))
+  .every((fit) => !fit?.followed)
+"""
+"""No shot waits for the fit to all digits that follows a drag."""
+
 
 def shot_of(data: KineticsReportData, *, verdict: str = "PASS") -> int:
     """Return the row of the first shot with a verdict."""

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import report_lab
 from page_fits import Job, fit_in_python
-from page_shots import drag, shot_of
+from page_shots import SETTLED, drag, shot_of
 
 from stopflow.kinetics.fit import fit_trace
 from stopflow.report.data import sort_conditions
@@ -72,7 +72,7 @@ def test_rates_of_an_experiment_have_the_digits_and_the_order_of_the_paper(open_
     turned = replace(lab, conditions=lab.conditions.iloc[::-1])
     page = open_page(turned)
     for place, table in (("conditions", sort_conditions(turned.conditions)), ("shots", lab.shots)):
-        titles = page.locator(f"#{place} thead th").all_inner_texts()
+        titles = page.locator(f"#{place} thead th").all_text_contents()
         at = next(n for n, title in enumerate(titles, start=1) if title.startswith("k "))
         pairs = list(zip(table["k_per_s"], table["k_stderr_per_s"], strict=True))
         shown = page.locator(f"#{place} tbody tr > :nth-child({at})").all_inner_texts()
@@ -111,6 +111,7 @@ def test_dragging_the_start_refits_at_once(open_page, small_lab, small_page):
     row = shot_of(small_lab)
     open_shot(page, row)
     drag(page, "start", 60)
+    page.wait_for_function(SETTLED)
     start = page.evaluate(f"stopflow.edits.of({row}).startS")
     time, signal = small_lab.trace(row)
     shot = small_lab.shots.iloc[row]
@@ -142,6 +143,7 @@ def test_undo_and_redo(open_page, small_lab, small_page):
     row = shot_of(small_lab)
     open_shot(page, row)
     drag(page, "start", 60)
+    page.wait_for_function(SETTLED)
     start = page.evaluate(f"stopflow.edits.of({row}).startS")
     page.get_by_role("button", name="Undo").click()
     assert page.evaluate(f"stopflow.edits.of({row}).startS") is None

@@ -1,6 +1,7 @@
 """The page without a mouse, on a screen of either colour, and on paper."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from page_shots import shot_of
@@ -67,6 +68,32 @@ def test_every_plot_says_what_it_shows(open_page, small_lab, small_page):
     )
     assert len(said) > 3
     assert all(len(text) > 20 for text in said)
+
+
+BOXES = 'document.querySelectorAll("#conditions .scroll, #shots .scroll")'
+K_SEEN = f"""() => [...{BOXES}].map((box) => {{
+  const heads = [...box.querySelectorAll("thead th")];
+  const k = heads.find((one) => one.textContent.startsWith("k /")).getBoundingClientRect();
+  return k.right <= box.getBoundingClientRect().right;
+}})"""
+NAME_SEEN = f"""() => [...{BOXES}].map((box) => {{
+  box.scrollLeft = 1e6;
+  const frame = box.getBoundingClientRect();
+  const name = box.querySelector("tbody th").getBoundingClientRect();
+  return box.scrollLeft > 0 && name.left >= frame.left && name.right <= frame.right;
+}})"""
+
+
+def test_a_table_shows_k_on_a_tablet_and_the_name_beside_it_on_a_telephone(open_page, small_lab):
+    known = {
+        name: getattr(small_lab, name).assign(ionic_strength_M=0.1, temperature_K=298.15)
+        for name in ("shots", "conditions")
+    }
+    page = open_page(replace(small_lab, **known))
+    page.set_viewport_size({"width": 900, "height": 900})
+    assert page.evaluate(K_SEEN) == [True, True]
+    page.set_viewport_size({"width": 320, "height": 900})
+    assert page.evaluate(NAME_SEEN) == [True, True]
 
 
 def test_plots_take_the_colours_of_the_screen_and_of_paper(open_page, small_page):

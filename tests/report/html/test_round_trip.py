@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_lab import exit_code
-from page_shots import drag
+from page_shots import SETTLED, drag
 
 pytestmark = pytest.mark.whole
 
@@ -19,7 +19,7 @@ PAGE_LAWS = ("single", "single-slope", "double", "double-slope")
 SHOWN = """() => Object.fromEntries(stopflow.lab.shots.map((shot) => {
   const row = document.querySelector(`#shots tr[data-index="${shot.index}"]`);
   const cells = Object.fromEntries([...row.cells].map((cell, at) =>
-    [document.querySelectorAll("#shots thead th")[at].innerText, cell.innerText]));
+    [document.querySelectorAll("#shots thead th")[at].textContent, cell.innerText]));
   const fit = stopflow.refits.of(shot), edit = stopflow.edits.of(shot.index);
   return [`${shot.experiment}/${shot.file}`, {
     cells, use: edit.use, changed: Boolean(fit), ok: fit ? fit.ok : Number.isFinite(shot.k_per_s),
@@ -81,6 +81,7 @@ def shown_on(page) -> dict[str, dict]:
     more = page.locator("#shots").get_by_role("button", name="Show all")
     if more.count():
         more.click()
+    page.wait_for_function(SETTLED)
     page.wait_for_timeout(400)
     return page.evaluate(SHOWN)
 

@@ -4,8 +4,9 @@
  */
 
 import { phaseEvidence, noAmplitude } from "./evidence.js";
-import { ALL_DIGITS, AT_A_GLANCE } from "./interval.js";
+import { ALL_DIGITS, AT_A_GLANCE, NO_INTERVAL } from "./interval.js";
 import { LAWS } from "./laws.js";
+import { findInseparable } from "./phases.js";
 import { limitsOf, pinParameters, project, thetaUnit } from "./problem.js";
 import { quote } from "./quote.js";
 import { refine, refineFrame } from "./refine.js";
@@ -38,10 +39,14 @@ import { MIN_POINTS, Refusal, blockMeans, cutWindow } from "./window.js";
  * @returns {TraceFit | Refusal}
  */
 export function fitTrace(timeS, signal, choice) {
+  return fitTo(ALL_DIGITS, timeS, signal, choice);
+}
+
+function fitTo(accuracy, timeS, signal, choice) {
   const begun = beginFit(timeS, signal, choice);
   if (begun instanceof Refusal) return begun;
   const { problem, window } = begun;
-  return finishFit(begun, searchRates(problem, blockMeans(window), window.fastest), choice, { accuracy: ALL_DIGITS, toMinimum: refine });
+  return finishFit(begun, searchRates(problem, blockMeans(window), window.fastest), choice, { accuracy, toMinimum: refine });
 }
 
 /**
@@ -64,6 +69,22 @@ export function followTrace(timeS, signal, choice, last) {
   const blocks = blockMeans(window), { fastest } = window;
   const near = descend(problem, blocks, theta, { fastest, tolerance: 1e-4, most: AT_A_GLANCE.descents });
   return finishFit(begun, { ...near, curveLength: last.curveLength }, choice, { accuracy: AT_A_GLANCE, toMinimum: refineFrame });
+}
+
+/** The fit of `fitTrace`, refused where the data cannot tell the phases apart: what the tables hold. */
+export function fitSeparable(timeS, signal, choice) {
+  const fitAs = (law) => fitTo(NO_INTERVAL, timeS, signal, { ...choice, law });
+  return separable(fitTrace(timeS, signal, choice), choice, fitAs);
+}
+
+/** The same of `followTrace`; other laws take longer than a frame and are not tried. */
+export function followSeparable(timeS, signal, choice, last) {
+  return separable(followTrace(timeS, signal, choice, last), choice, null);
+}
+
+function separable(fit, choice, fitAs) {
+  const refusal = fit.ok ? findInseparable(fit, choice.fixed ?? {}, fitAs) : null;
+  return refusal ? Object.assign(refusal, { nearest: fit }) : fit;
 }
 
 function beginFit(timeS, signal, choice) {

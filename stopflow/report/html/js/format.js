@@ -1,6 +1,8 @@
 /** Numbers as a chemist writes them: no more digits than the error leaves. */
 
 export const MISSING = "–";
+/** Part of a unit of the last digit from which on an error is rounded up to that unit. */
+const KEPT_HALF = 0.51;
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /** A parameter as it is written: k2_per_s is k₂. */
@@ -22,10 +24,11 @@ export function columnDecimals(errors) {
 
 /**
  * Decimals of a value in a column, as on paper: an error that begins with 1 or 2 keeps one digit
- * where the column has fewer decimals (0.017 beside 0.03 is 0.02); none is rounded to 0.
+ * where the column has fewer decimals (0.017 beside 0.03 is 0.02), and 0.08 beside 0.3 is 0.1; none is
+ * rounded to 0.
  */
 function evenDecimals(error, fewest) {
-  return Math.min(errorDecimals(error), Math.max(fewest, -Math.floor(Math.log10(error / 0.95))));
+  return Math.min(errorDecimals(error), Math.max(fewest, -Math.floor(Math.log10(error / KEPT_HALF))));
 }
 
 function plain(value, decimals) {

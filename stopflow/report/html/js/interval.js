@@ -16,13 +16,15 @@ import { Refusal, blockMeans } from "./window.js";
  * @property {number} lastStep  A step of Newton, over the standard error, that is the last one.
  * @property {number} newtons   How many steps of Newton there may be before a bracket is made.
  * @property {number} halvings  How often a bracket may be made smaller.
- * @property {number} descents  Steps to a minimum over block means.
+ * @property {number} descents  Steps to a minimum over block means; none: no interval is asked for.
  * @property {boolean} coarse   Whether one exponential is profiled over block means too, and no
  *   minimum followed to its last digits.
  */
 
 /** @type {Accuracy} */
 export const ALL_DIGITS = { lastStep: 1e-7, newtons: 8, halvings: 60, descents: 100, coarse: false };
+/** For a law that is compared with another: how well it fits. @type {Accuracy} */
+export const NO_INTERVAL = { ...ALL_DIGITS, descents: 0 };
 /** For numbers that stand for one frame: three digits of the distance to the rate. @type {Accuracy} */
 export const AT_A_GLANCE = { lastStep: 0.02, newtons: 4, halvings: 8, descents: 10, coarse: true };
 

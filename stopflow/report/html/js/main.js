@@ -20,7 +20,7 @@ import { zipFiles } from "./zip.js";
 
 const lab = openLab((id) => byId(id).textContent);
 const edits = new Edits(lab.key, lab.shots.map(nameOf), { dropSaved: Boolean(lab.live) });
-const refits = new Refits(lab, edits);
+const refits = new Refits(lab, edits, { workerText: byId("worker").textContent, settled: showRefit });
 let open = null;
 
 showAnswers(lab);
@@ -40,11 +40,7 @@ const view = new TraceView(stage, lab, {
 const panel = new RefitPanel(side, { change: changeOpen });
 const saveBar = showSaveBar();
 
-edits.listen((index) => {
-  if (index !== null && open?.shot.index === index) drawOpen();
-  else if (index !== null) refitElsewhere(index);
-  refreshSoon();
-});
+edits.listen(showRefit);
 refits.updateAll().then(refreshSoon);
 if (edits.restored) announce(`${countThings(edits.restored, "change")} of an earlier visit restored.`);
 followKeys({
@@ -68,6 +64,13 @@ if (lab.live) {
 document.documentElement.dataset.ready = "yes";
 // For those who want to look closer from the console, and for the tests.
 globalThis.stopflow = { lab, edits, refits, LAWS, fitTrace, followTrace, placeShot, refitPlot };
+
+/** A shot was changed, or its fit. @param {number|null} index */
+function showRefit(index) {
+  if (index !== null && open?.shot.index === index) drawOpen();
+  else if (index !== null) refitElsewhere(index);
+  refreshSoon();
+}
 
 /** Shots that have just come are shown like all others, before a page has them. */
 function showFresh(told) {
@@ -119,7 +122,7 @@ function drawOpen() {
   const choice = trace ? choiceOf(shot, edit, trace.time, lab.fixed) : null;
   const last = trace ? trace.time[trace.time.length - 1] : NaN;
   const startS = choice?.startS ?? trace?.time[0] ?? NaN, endS = choice?.endS ?? last;
-  const moving = edits.dragged === shot.index;
+  const moving = edits.dragged === shot.index || Boolean(yours?.settling);
   if (trace) view.draw({ stopflow, yours, startS, endS, moving });
   panel.show({
     shot, edit, stopflow, yours, choice, startS, endS, moving, factor: view.factor ?? 1e3, unit: view.unit ?? "ms",

@@ -1,7 +1,7 @@
 /** Answers, verdict counts, filters and the two tables. */
 
 import { byId, element } from "./element.js";
-import { columnDecimals, countThings, formatConcentration, formatInterval, formatPm, MISSING } from "./format.js";
+import { columnDecimals, countThings, formatConcentration, formatInterval, formatPm, MISSING, symbolOf } from "./format.js";
 import { Table } from "./table.js";
 
 const VERDICTS = ["PASS", "WARN", "FAIL"];
@@ -40,14 +40,14 @@ export function showTables(lab, { openShot, edits, yours }) {
   ];
   const experiment = several ? [textColumn("Experiment", "experiment")] : [];
   const verdict = { ...textColumn("Verdict", "verdict"), text: (row) => `${SIGNS[row.verdict] ?? ""} ${row.verdict}`, css: "verdict" };
-  const ofConditions = decimalsOf(lab.conditions), ofShots = decimalsOf(lab.shots);
+  const ofConditions = rateColumns(lab.conditions), ofShots = rateColumns(lab.shots), decimals = decimalsOf(lab.shots, "k");
   const conditions = new Table(byId("conditions"), {
     name: "conditions", caption: "Rates by condition", rows: lab.order.map((at) => lab.conditions[at]),
     marked: (row) => row.verdict,
     open: (row) => row.shots_of.length && openShot(row.shots_of[0]),
     columns: [
       textColumn("Condition", "label"), ...experiment, ...coordinates,
-      { ...numberColumn("Shots", "shots"), text: usedShots }, ...rateColumns(ofConditions), verdict, { ...textColumn("Reason", "reason"), css: "reason" },
+      { ...numberColumn("Shots", "shots"), text: usedShots }, ...ofConditions, verdict, { ...textColumn("Reason", "reason"), css: "reason" },
     ],
   });
   const shots = new Table(byId("shots"), {
@@ -55,10 +55,10 @@ export function showTables(lab, { openShot, edits, yours }) {
     marked: (row) => `${row.verdict} ${edits.of(row.index).use ? "" : "left-out"}`,
     columns: [
       textColumn("File", "file"), ...experiment, { ...textColumn("Condition", "label"), css: "label" },
-      ...coordinates, ...rateColumns(ofShots),
+      ...coordinates, ...ofShots,
       {
         title: "Yours", unit: "s⁻¹", number: true,
-        text: (row) => yoursText(edits.of(row.index), yours(row), ofShots(row)),
+        text: (row) => yoursText(edits.of(row.index), yours(row), decimals(row)),
         value: (row) => yours(row)?.k ?? NaN,
       },
       { ...textColumn("Rate law", "law"), css: "law" }, verdict, { ...textColumn("Reason", "reason"), css: "reason" },
@@ -73,30 +73,38 @@ function usedShots({ fitted, shots }) {
   return fitted === shots ? String(shots) : `${fitted} of ${shots}`;
 }
 
-/** Decimals of the rates in a table: one number for each experiment, as on paper. */
-function decimalsOf(rows) {
+/** Decimals of a rate in a table: one number for each experiment, as on paper. */
+function decimalsOf(rows, rate) {
   const errors = new Map();
-  for (const { experiment, k_stderr_per_s } of rows) {
-    if (!errors.has(experiment)) errors.set(experiment, []);
-    errors.get(experiment).push(k_stderr_per_s);
+  for (const row of rows) {
+    if (!errors.has(row.experiment)) errors.set(row.experiment, []);
+    errors.get(row.experiment).push(row[`${rate}_stderr_per_s`]);
   }
   const fewest = new Map([...errors].map(([experiment, own]) => [experiment, columnDecimals(own)]));
   return (row) => fewest.get(row.experiment);
 }
 
-/** k and its interval, to the decimals that `fewest` gives of a row. */
-function rateColumns(fewest) {
+/** k and its interval, and the rates of further phases where there are any. */
+function rateColumns(rows) {
+  const fewest = decimalsOf(rows, "k");
+  const further = ["k2", "k3"].filter((rate) => rows.some((row) => Number.isFinite(row[`${rate}_per_s`])));
   return [
-    {
-      title: "k", unit: "s⁻¹", number: true,
-      text: (row) => formatPm(row.k_per_s, row.k_stderr_per_s, fewest(row)), value: (row) => row.k_per_s,
-    },
+    rateColumn(rows, "k"),
     {
       title: "95 % interval", unit: "s⁻¹", number: true,
       text: (row) => formatInterval(row.k_low95_per_s, row.k_high95_per_s, row.k_stderr_per_s, fewest(row)),
       value: (row) => `${row.k_low95_per_s} to ${row.k_high95_per_s}`,
     },
+    ...further.map((rate) => rateColumn(rows, rate)),
   ];
+}
+
+function rateColumn(rows, rate) {
+  const fewest = decimalsOf(rows, rate), value = (row) => row[`${rate}_per_s`];
+  return {
+    title: symbolOf(rate), unit: "s⁻¹", number: true, value,
+    text: (row) => formatPm(value(row), row[`${rate}_stderr_per_s`], fewest(row)),
+  };
 }
 
 function yoursText(edit, fit, fewest) {

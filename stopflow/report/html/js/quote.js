@@ -45,7 +45,7 @@ export function quote(problem, window, solved, { evidence, curveLength, fixed, c
   names.forEach((name, i) => (stderr[name] = white[name] * factors[i] * rest));
   law.rates.forEach((name, index) => {
     const k = parameters[name];
-    if (name in fixed || noise === 0) return (interval[name] = [k, k]);
+    if (name in fixed || noise === 0 || !accuracy.descents) return (interval[name] = [k, k]);
     const inflation = factors[names.indexOf(name)] * rest;
     const quantile = studentQuantile975(Math.max(dof / inflation ** 2, 1)) * inflation;
     const at = { theta: solved.theta, index, variance: noise ** 2, quantile, error: white[name] / k, accuracy };

@@ -1,10 +1,10 @@
 /** The reader's own fits: of every changed shot, from its full trace, kept until it changes. */
 
-import { fitTrace, followTrace } from "./fit.js";
+import { fitSeparable, followSeparable, followTrace } from "./fit.js";
+import { Helper } from "./helper.js";
 import { LAWS } from "./laws.js";
 import { changesFit } from "./decisions.js";
 import { NO_EDIT } from "./edits.js";
-import { findInseparable } from "./phases.js";
 
 /**
  * What is fitted: the choices of stopflow, changed by those of the reader.
@@ -54,10 +54,15 @@ function untilIdle() {
 }
 
 export class Refits {
-  /** @param {object} lab @param {import("./edits.js").Edits} edits */
-  constructor(lab, edits) {
-    this.lab = lab;
-    this.edits = edits;
+  /**
+   * @param {object} lab
+   * @param {import("./edits.js").Edits} edits
+   * @param {{workerText: string, settled: (index: number) => void}} options  `settled` hears which
+   *   shot has the fit to all digits that its drag left to be made.
+   */
+  constructor(lab, edits, { workerText, settled }) {
+    Object.assign(this, { lab, edits, settled });
+    this.helper = new Helper(workerText, ([time, signal, choice]) => fitSeparable(time, signal, choice));
     this.own = new Map();
     this.base = new Map();
     /** Where the fit of a shot that is dragged begins: at its last one. */
@@ -74,13 +79,14 @@ export class Refits {
     return this.base.get(shot.index) ?? null;
   }
 
-  /** Fits a shot as it stands now; the trace must be there in full. */
+  /** Fits a shot as it stands now, if that was changed; the trace must be there in full. */
   update(shot, trace) {
     if (!trace?.signal) return null;
     if (LAWS[shot.law] && !this.base.has(shot.index)) this.base.set(shot.index, this.#fit(shot, NO_EDIT, trace));
-    const edit = this.edits.of(shot.index);
+    const edit = this.edits.of(shot.index), before = this.of(shot);
     if (edit === NO_EDIT) this.own.delete(shot.index);
-    else this.own.set(shot.index, this.#fit(shot, edit, trace));
+    else if (before?.edit !== edit) this.own.set(shot.index, { ...this.#fit(shot, edit, trace), edit });
+    else if (before.followed && this.edits.dragged !== shot.index) this.#settle(shot, before, trace);
     return this.of(shot);
   }
 
@@ -88,18 +94,28 @@ export class Refits {
     const choice = choiceOf(shot, edit, trace.time, this.lab.fixed);
     const moving = edit !== NO_EDIT && this.edits.dragged === shot.index;
     const last = moving ? this.near.get(shot.index) : null;
-    const fit = last?.law === choice.law
-      ? followTrace(trace.time, trace.signal, choice, last)
-      : fitTrace(trace.time, trace.signal, choice);
+    return last?.law === choice.law
+      ? { ...this.#keep(shot, choice, followSeparable(trace.time, trace.signal, choice, last)), followed: true }
+      : this.#keep(shot, choice, fitSeparable(trace.time, trace.signal, choice));
+  }
+
+  /** A fit with what it was made of, and where the next one may begin. */
+  #keep(shot, choice, fit) {
     const near = fit.ok ? fit : fit.nearest;
     if (near) this.near.set(shot.index, near);
     if (!fit.ok) return { ...fit, choice };
-    // Other laws take longer than a frame: they are tried when a drag has ended.
-    const fitAs = (law) => fitTrace(trace.time, trace.signal, { ...choice, law });
-    const refusal = findInseparable(fit, choice.fixed, moving ? null : fitAs);
-    if (refusal) return { ...refusal, choice };
     const [low, high] = fit.interval.k_per_s;
     return { ...fit, choice, k: fit.parameters.k_per_s, error: fit.stderr.k_per_s, low, high };
+  }
+
+  /** Puts the fit to all digits in the place of the one that followed a drag; once for each. */
+  async #settle(shot, followed, trace) {
+    if (followed.settling) return;
+    followed.settling = true;
+    const fit = await this.helper.ask([trace.time, trace.signal, followed.choice]);
+    if (this.of(shot) !== followed) return;
+    this.own.set(shot.index, { ...this.#keep(shot, followed.choice, fit), edit: followed.edit });
+    this.settled(shot.index);
   }
 
   /** Fits as a drag does, while nothing else goes on: its first frames find their code compiled. */

@@ -44,7 +44,7 @@ class PlotView {
     });
     this.note.textContent = plot.parameters.length
       ? sayParameters(plot.parameters, plot)
-      : `no model was taken: ${plot.remark}`;
+      : ["no model was taken", plot.remark].filter(Boolean).join(": ");
     this.refresh();
   }
 
