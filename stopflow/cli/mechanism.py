@@ -40,7 +40,11 @@ def mechanism(
         list[str] | None, typer.Option("--observe", help="Species that the detector sees.")
     ] = None,
     relation: Annotated[
-        list[str] | None, typer.Option("--relation", help="Fix or tie constants: k-1/k1 = 2e-6.")
+        list[str] | None,
+        typer.Option(
+            "--relation",
+            help="Fix, tie or bound constants: k-1/k1 = 2e-6, k1 <= 1e9; K1 = k-1/k1 names one.",
+        ),
     ] = None,
     eyring: Annotated[
         bool, typer.Option("--eyring", help="Constants follow Eyring's law with temperature.")

@@ -9,14 +9,14 @@ that point is the end of a 95 % interval with the errors of `stopflow.mechanism.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import exp, inf, isfinite, isnan, log, nan, sqrt
 
 import numpy as np
 from scipy.stats import chi2
 
-from stopflow.mechanism.constants import describe_theta
+from stopflow.mechanism.constants import Constants, describe_theta
 from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.minimise import FAIR, Minimum, minimise, search_bounds
 from stopflow.trace import FloatArray
@@ -51,6 +51,8 @@ class Interval:
         enthalpy) where the interval is open.
     stderr
         From the width of the interval, relative for constants; NaN where it is open.
+    open_below, open_above
+        Whether the data end it there; where they do not, a bound that was stated may.
     """
 
     name: str
@@ -118,16 +120,14 @@ def determine(fit: GlobalFit) -> Determination:
         high, above = _follow(fit, place, +1, unit=unit)
         widths = 2 * sqrt(region.limit)
         profiles.append(np.array(sorted([*below, (float(fit.best.theta[place]), 0.0), *above])))
-        is_logarithm = constants.is_logarithm[place]
-        value = exp if is_logarithm else float
         intervals.append(
             Interval(
                 name=name,
                 unit=constants.units[place],
-                value=value(float(fit.best.theta[place])),
+                value=_value(constants, place, fit.best.theta[place]),
                 stderr=(high - low) / widths if isfinite(high - low) else nan,
-                low=value(low) if isfinite(low) else (0.0 if is_logarithm else -inf),
-                high=value(high) if isfinite(high) else inf,
+                low=_value(constants, place, low if isfinite(low) else constants.low[place]),
+                high=_value(constants, place, high if isfinite(high) else constants.high[place]),
                 open_below=not isfinite(low),
                 open_above=not isfinite(high),
             )
@@ -139,6 +139,10 @@ def determine(fit: GlobalFit) -> Determination:
         profiles=tuple(profiles),
         sentences=tuple(_sentences(fit, intervals, combined)),
     )
+
+
+def _value(constants: Constants, place: int, theta: float) -> float:
+    return exp(theta) if constants.is_logarithm[place] else float(theta)
 
 
 def profile_rise(fit: GlobalFit, place: int, value: float, start: Minimum) -> Minimum:
@@ -201,13 +205,15 @@ def _left_to_gain(
     besides: int,
     unit: float,
 ) -> tuple[float, float]:
-    """How far the rise would fall if the ranges of the other free numbers did not end here.
+    """How far the rise would fall if the search for the other free numbers did not end here.
 
     The slope of the squares along those that stand at the lower and at the upper end of their
     range, the others following. What is left of a constant at its lower end enters in proportion:
     the slope along its logarithm is then all that is gained on the way to 0.
     """
-    at_low, at_high = theta < bounds[0] + 1e-6, theta > bounds[1] - 1e-6
+    stated = fit.problem.constants
+    at_low = (theta < bounds[0] + 1e-6) & (stated.low < bounds[0])
+    at_high = (theta > bounds[1] - 1e-6) & (stated.high > bounds[1])
     at_low[besides] = at_high[besides] = False
     stuck = np.flatnonzero(at_low | at_high)
     if not len(stuck):
@@ -272,14 +278,44 @@ def _sentences(
         known = f"{both.name} = {both.value:.4g} (± {100 * both.stderr:.2g} %) is determined"
         said.append(f"only {known}" if both.alone else f"{known} far more closely than either")
     for item in intervals:
+        low, high = (_quantity(end, item.unit) for end in (item.low, item.high))
+        below = f" above its bound of {low}" if item.low and isfinite(item.low) else ""
+        above = f" below its bound of {high}" if isfinite(item.high) else ""
+        joint = " and" if below and above else ""
         if item.open_below and item.open_above:
-            said.append(f"{item.name} is not determined")
+            said.append(f"{item.name} is not determined{below}{joint}{above}")
         elif item.open_above:
-            said.append(f"{item.name} >= {item.low:.3g} {item.unit}, with no upper end")
+            said.append(f"{item.name} >= {low}, with no upper end{above}")
         elif item.open_below:
-            said.append(f"{item.name} <= {item.high:.3g} {item.unit}, with no lower end")
+            said.append(f"{item.name} <= {high}, with no lower end{below}")
+    said += _contradicted(fit)
     for other in fit.others:
         named = describe_theta(fit.problem.constants, other.theta)
         values = ", ".join(f"{name} = {value:.4g}" for name, value in named.items())
         said.append(f"another solution fits as well: {values}")
     return said
+
+
+def _quantity(value: float, unit: str) -> str:
+    return f"{value:.3g}" if unit == "1" else f"{value:.3g} {unit}"
+
+
+def _contradicted(fit: GlobalFit) -> list[str]:
+    """Say which stated bounds the shots would leave, and where they would lead."""
+    problem, theta = fit.problem, fit.best.theta
+    stated = problem.constants
+    held = [
+        place
+        for place in range(stated.count)
+        if theta[place] in (stated.low[place], stated.high[place])
+    ]
+    if not held:
+        return []
+    loose = minimise(replace(problem, constants=stated.unbounded), theta, tolerance=FAIR)
+    if fit.best.squares - loose.squares < RISE * fit.errors.pooled:
+        return []
+    return [
+        f"the shots contradict the bound of {stated.names[place]}: without bounds it would be "
+        + _quantity(_value(stated, place, loose.theta[place]), stated.units[place])
+        for place in held
+    ]

@@ -97,7 +97,8 @@ def _assume(fit: GlobalFit, place: int, item: Interval) -> FloatArray:
     best = np.array(fit.best.theta)
     if item.open_below and item.open_above:
         return best
-    value = item.low * INSIDE if item.open_above else item.high / INSIDE
+    inside = item.low * INSIDE if item.open_above else item.high / INSIDE
+    value = min(max(inside, item.low), item.high)
     return np.array(profile_rise(fit, place, log(value), fit.best).theta)
 
 

@@ -212,5 +212,8 @@ class _QuadraticModel:
 
 def search_bounds(problem: Problem) -> tuple[FloatArray, FloatArray]:
     """Give the ends, (p,) each, that the search does not pass."""
-    centre, width = problem.box
-    return centre - width - BEYOND, centre + width + BEYOND
+    (centre, width), constants = problem.box, problem.constants
+    return (
+        np.clip(centre - width - BEYOND, constants.low, constants.high),
+        np.clip(centre + width + BEYOND, constants.low, constants.high),
+    )

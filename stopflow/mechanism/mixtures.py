@@ -269,14 +269,27 @@ def _molar(text: str, unit: str) -> float | None:
     return scale.to_ours(read[0])
 
 
-def _noise(signal: FloatArray, file: str) -> float:
-    """Estimate the noise of a point without a model; widened where neighbours are correlated."""
-    change = float(signal.max()) - float(signal.min())
+def measure_change(signal: FloatArray, file: str) -> float:
+    """Measure by how much a signal (n,) changes, points that are no numbers aside.
+
+    Raises
+    ------
+    SchemeError
+        When its squares would be no numbers.
+    """
+    finite = signal[np.isfinite(signal)]
+    change = float(finite.max() - finite.min()) if len(finite) else 0.0
     if change and not CHANGES[0] < change < CHANGES[1]:
         raise SchemeError(
             f"{file}: the signal changes by {change:.3g}, in a unit that is out of all measure; "
             f"expected {CHANGES[0]:g} to {CHANGES[1]:g}"
         )
+    return change
+
+
+def _noise(signal: FloatArray, file: str) -> float:
+    """Estimate the noise of a point without a model; widened where neighbours are correlated."""
+    change = measure_change(signal, file)
     if len(signal) >= FEWEST_FOR_NOISE:
         noise = estimate_noise(signal)
         sd = noise.sd * noise.inflation

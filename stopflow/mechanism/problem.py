@@ -257,7 +257,7 @@ def build_problem(
         ),
         kelvin=np.array([key[-1] for key in mixtures]),
         times_s=times,
-        box=find_box(constants, shots),
+        box=find_box(scheme, constants, shots),
         windows=build_windows(
             times_s=[shot.time_s for shot in shots],
             signals=[shot.signal for shot in shots],

@@ -67,15 +67,12 @@ class Errors:
         (p, p) inverse of the normal matrix: the covariance for points of the stated noise.
     white
         Mean square of the noise in units of what was stated.
-    agreement
-        Probability of shots that differ as much if noise were all; 1 with too few shots.
     covariance
         (p, p) that counts.
     """
 
     inverse: FloatArray
     white: float
-    agreement: float
     covariance: FloatArray
     _repeats: Repeats | None = None
 
@@ -83,7 +80,7 @@ class Errors:
     def unknown(cls, count: int) -> "Errors":
         """Errors of a scheme that could not be fitted."""
         nothing = np.full((count, count), np.nan)
-        return cls(inverse=nothing, white=1.0, agreement=1.0, covariance=nothing)
+        return cls(inverse=nothing, white=1.0, covariance=nothing)
 
     @property
     def scattered(self) -> bool:
@@ -137,12 +134,12 @@ def measure_errors(problem: Problem, point: Point) -> Errors:
     inverse: FloatArray = np.asarray(np.linalg.pinv(normal, rcond=1e-14, hermitian=True))
     dof = max(problem.points - problem.linear - free, 1)
     white = measure_noise(point.squares, dof)
-    noise = Errors(inverse=inverse, white=white, agreement=1.0, covariance=white * inverse)
+    noise = Errors(inverse=inverse, white=white, covariance=white * inverse)
     if len(problem.shots) < FEWEST_SHOTS:
         return noise
     tangents = find_tangents(problem, point)
     agreement, unit = tangents.compare(point.squares, dof)
     if not agreement <= AGREE:
-        return replace(noise, agreement=agreement)
+        return noise
     covariance, repeats = tangents.sandwich(inverse, unit)
-    return replace(noise, agreement=agreement, covariance=covariance, _repeats=repeats)
+    return replace(noise, covariance=covariance, _repeats=repeats)

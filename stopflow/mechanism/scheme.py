@@ -30,7 +30,7 @@ _ARROW = re.compile(r"(<=>|<->|⇌|↔|->|→)")
 _SAME = {"<->": REVERSIBLE, "⇌": REVERSIBLE, "↔": REVERSIBLE, "→": FORWARD}
 _PLUS = re.compile(r"\s\+\s")
 _SPECIES = re.compile(r"(?:(\d{1,2})\s*)?([A-Za-z][\w'*.]*)")
-_CONSTANT = re.compile(r"[A-Za-z][\w'.-]*")
+CONSTANT = re.compile(r"[A-Za-z][\w'.-]*")
 MOST_MOLECULES = 2
 MOST_STEPS = 40
 
@@ -66,7 +66,7 @@ class Step:
     @property
     def unit(self) -> str:
         """Unit of the rate constant."""
-        return {1: "s^-1", 2: "M^-1 s^-1"}[self.order]
+        return write_unit(M=1 - self.order, s=-1)
 
     def __str__(self) -> str:
         return f"{write_side(self.reactants)} -> {write_side(self.products)}"
@@ -176,7 +176,7 @@ def _named(steps: Sequence[Step], names: Sequence[str], chain: str) -> list[Step
             "each direction of each arrow"
         )
     for name in names:
-        if not _CONSTANT.fullmatch(name):
+        if not CONSTANT.fullmatch(name):
             raise SchemeError(f"{name!r} is no name of a constant; expected one such as k_on")
     return [replace(step, constant=name) for step, name in zip(steps, names, strict=True)]
 
@@ -221,3 +221,9 @@ def _balances(net: FloatArray) -> bool:
 def write_side(side: Mapping[str, int]) -> str:
     """Write one side of a step: ``2 A + B``."""
     return " + ".join(f"{count} {name}" if count > 1 else name for name, count in side.items())
+
+
+def write_unit(**exponents: int) -> str:
+    """Write a unit, ``M^-1 s^-1``; 1 where nothing is left of it."""
+    parts = [name if n == 1 else f"{name}^{n}" for name, n in exponents.items() if n]
+    return " ".join(parts) or "1"

@@ -130,6 +130,55 @@ def chosen(cases, full_proof):
     return cases if full_proof else dict(list(cases.items())[:2])
 
 
+@pytest.mark.parametrize("bounds", [("k1 >= 2e3",), ("k1 >= 50", "k1 <= 3e3")])
+def test_a_stated_bound_ends_what_the_shots_leave_open(rng, bounds) -> None:
+    """The step is over before the first point, as with every larger constant."""
+    problem = made(rng, "A -> B -> C", (2e4, 8.0), [{"A": 1.0}], "C")
+    constants = build_constants(problem.scheme, bounds)
+    problem = build_problem(problem.scheme, constants, problem.shots, detector=problem.detector)
+    found = determine(fit_mechanism(problem, generator=np.random.default_rng(1)))
+    item = found.intervals[0]
+    assert item.open_above
+    said = " ".join(found.sentences)
+    if len(bounds) == 2:
+        assert 50 < item.low < item.high == pytest.approx(3e3)
+        assert "with no upper end below its bound of 3e+03 s^-1" in said
+    else:
+        assert item.low == pytest.approx(2e3)
+        assert item.high == np.inf
+        assert "k1 is not determined above its bound of 2e+03 s^-1" in said
+    assert found.intervals[1].low < 8.0 < found.intervals[1].high
+
+
+def test_a_bound_that_the_shots_contradict_is_said(rng) -> None:
+    problem = made(rng, BINDING, (4e6, 8.0), ladder(1.0, 3.0, 9.0), "ES")
+    for bound, place in (("k1 <= 1e6", 0), ("k-1 >= 30", 1)):
+        constants = build_constants(problem.scheme, [bound])
+        held = build_problem(problem.scheme, constants, problem.shots, detector=problem.detector)
+        fit = fit_mechanism(held, generator=np.random.default_rng(1))
+        assert np.exp(fit.best.theta[place]) == pytest.approx((1e6, 30.0)[place])
+        (said,) = [text for text in determine(fit).sentences if "contradict" in text]
+        name, value = ("k1", "k-1")[place], (4e6, 8.0)[place]
+        assert f"the shots contradict the bound of {name}: without bounds it would be" in said
+        assert float(said.split()[-(2 + (place == 0))]) == pytest.approx(value, rel=0.1)
+
+
+def test_a_named_quotient_has_the_interval_of_its_own(rng) -> None:
+    """Of a fit without the name the error of k-1/k1 follows from both and their covariance."""
+    plain = made(rng, BINDING, (4e6, 8.0), ladder(1.0, 3.0, 9.0), "ES")
+    named = build_constants(plain.scheme, ["K1 = k-1/k1"])
+    problem = build_problem(plain.scheme, named, plain.shots, detector=plain.detector)
+    first, second = (
+        fit_mechanism(item, generator=np.random.default_rng(1)) for item in (plain, problem)
+    )
+    assert second.best.squares == pytest.approx(first.best.squares, rel=1e-10)
+    item = determine(second).intervals[1]
+    assert (item.name, item.unit) == ("K1", "M")
+    assert item.value == pytest.approx(np.exp(first.best.theta @ [-1, 1]), rel=1e-5)
+    by_hand = np.sqrt(np.array([-1, 1]) @ first.errors.covariance @ [-1, 1])
+    assert item.stderr == pytest.approx(by_hand, rel=0.05)
+
+
 @pytest.mark.slow
 def test_what_is_open_is_found(full_proof) -> None:
     for name, (text, truth, mixtures, observed, expected) in chosen(OPEN, full_proof).items():

@@ -76,6 +76,38 @@ def test_relations_are_kept_by_every_free_number(rng: np.random.Generator) -> No
     assert slopes.shape == (1, 6, 3)
 
 
+def test_a_named_quotient_is_a_free_number_with_its_unit(rng: np.random.Generator) -> None:
+    scheme = parse_scheme("E + S <=> ES <=> EP <=> E + P")
+    constants = build_constants(
+        scheme, ["K1 = k-1/k1", "K = k2 / k-2", "Q = k3*k-1", "k-3 = 4 * K1 * k1"]
+    )
+    assert constants.names == ("k1", "k2", "K1", "K", "Q")
+    assert constants.units == ("M^-1 s^-1", "s^-1", "M", "1", "s^-2")
+    theta = rng.normal(size=5)
+    free = dict(zip(constants.names, np.exp(theta), strict=True))
+    k = dict(zip(scheme.constants, np.exp(constants.log_k(theta, np.ones(1))[0][0]), strict=True))
+    assert k["k-1"] / k["k1"] == pytest.approx(free["K1"])
+    assert k["k2"] / k["k-2"] == pytest.approx(free["K"])
+    assert k["k3"] * k["k-1"] == pytest.approx(free["Q"])
+    assert k["k-3"] == pytest.approx(4 * k["k-1"])
+
+
+def test_a_named_quotient_can_be_fixed_and_both_can_be_bounded() -> None:
+    scheme = parse_scheme("A + B <=> C <=> D")
+    fixed = build_constants(scheme, ["K1 = k-1/k1", "K1 = 2e-6"])
+    plain = build_constants(scheme, ["k-1/k1 = 2e-6"])
+    assert fixed.names == plain.names
+    np.testing.assert_allclose(fixed.matrix, plain.matrix)
+    np.testing.assert_allclose(fixed.offset, plain.offset)
+    bounded = build_constants(
+        scheme,
+        ["K1 = k-1/k1", "K1 <= 1e-3", "1e9 ≥ k1", "k1 > 10", "k1 <= 1e10", "k2/k-2 = 3", "k2 < 6"],
+    )
+    assert bounded.names == ("k1", "k2", "K1")
+    np.testing.assert_allclose(np.exp(bounded.high), [1e9, 6, 1e-3])
+    np.testing.assert_allclose(np.exp(bounded.low), [10, 0, 0])
+
+
 def test_constants_follow_eyring() -> None:
     scheme = parse_scheme("A -> B")
     constants = build_constants(scheme, reference_K=298.15)
@@ -95,6 +127,11 @@ def test_constants_follow_eyring() -> None:
         (["k1 = -2"], "neither a number"),
         (["k1 = 1e400"], "no value that a constant"),
         (["k1"], "no ="),
+        (["k1 ="], "nothing on one side"),
+        (["k5 = k1"], "'k5' .* neither a number"),
+        (["k1 <= 2", "k1 >= 3"], "leaves no value for k1"),
+        (["k1 = 5", "k1 <= 2"], "contradicts"),
+        (["k-1/k1 <= 2"], "k1 and k-1 together; give what is bounded a name"),
         (["2 = 3"], "names no constant"),
         (["k1 = 1", "k-1 = 1"], "nothing is left"),
     ],

@@ -15,6 +15,7 @@ from stopflow.mechanism.mixtures import (
     MixtureSettings,
     build_shot,
     find_used_columns,
+    measure_change,
 )
 from stopflow.mechanism.scheme import Scheme, SchemeError, parse_scheme
 from stopflow.pipeline.mechanism.settings import MechanismSettings
@@ -86,7 +87,9 @@ def read_shots(
             f"{experiment.name}/{shot.file} is left out by decisions.csv: {shot.left_out}"
             for shot in experiment.left_out
         ]
-        for shot, start_s, refusal in _trim(experiment):
+        measurable, wild = _leave_out_wild(experiment)
+        left_out += wild
+        for shot, start_s, refusal in _trim(measurable):
             if start_s is None:
                 left_out.append(f"{experiment.name}/{shot.file}: {refusal}")
             else:
@@ -99,6 +102,19 @@ def read_shots(
         ]
         progress("reading", done, len(places))
     return trimmed, left_out, decided
+
+
+def _leave_out_wild(experiment: Experiment) -> tuple[Experiment, list[str]]:
+    """Leave out shots whose signal is out of all measure, before anything is computed of it."""
+    kept, refused = [], []
+    for shot in experiment.shots:
+        try:
+            if shot.trace is not None:
+                measure_change(shot.trace.signal, shot.file)
+            kept.append(shot)
+        except SchemeError as error:
+            refused.append(f"{experiment.name}/{error}")
+    return replace(experiment, shots=tuple(kept)), refused
 
 
 def _trim(experiment: Experiment) -> list[tuple[Shot, float | None, str]]:

@@ -108,7 +108,7 @@ def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
         return []
     note = "The rise of the sum of squares is scaled so that the 95 % interval ends at 3.84."
     if group.contour is not None and any(group.contour.is_open):
-        note += " Triangles: the region extends beyond the range of the search."
+        note += " Triangles: the region goes on to the end of the search or to a stated bound."
     if group.contour is not None and not group.contour.is_whole:
         note += " The edge of the region could not be followed all the way round."
     return [

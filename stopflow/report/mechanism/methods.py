@@ -37,6 +37,10 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
             "Rate constants followed Eyring's law, with activation enthalpies as parameters and "
             f"{problem.constants.reference_K:.2f} K as reference."
         )
+    settings = provenance.get("settings")
+    if isinstance(settings, Mapping) and settings.get("relations"):
+        held = join_words([set_numbers(text) for text in settings["relations"]])
+        sentences.append(f"The constants were held to {held}.")
     if problem.ageing is not None:
         sentences.append(
             f"{join_words(problem.ageing.species)} were mixed first and aged for the stated delay; "
