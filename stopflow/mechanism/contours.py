@@ -1,4 +1,4 @@
-"""How the two constants that are determined least go together: a 95 % region.
+"""How constants go together, two at a time: 95 % regions.
 
 The edge is followed as a curve (predictor and corrector; Allgower and Georg, Introduction to
 Numerical Continuation Methods, 2003, chapter 2): a step along it, then steps down or up the slope
@@ -7,7 +7,9 @@ that bend. At the ends of the range of the search the region is open; there the 
 Where a valley is too narrow to go round its tips, its edge is found on ribs across it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations, islice
 
 import numpy as np
 
@@ -22,6 +24,7 @@ FIRST_STEP, LEAST_STEP, MOST_STEP = 0.25, 0.01, 1.0
 
 The first and the least one in smallest radii.
 """
+MOST_PAIRS = 15
 MOST_POINTS, CORRECTIONS = 200, 6
 BEND, STRAIGHT = 0.8, 0.97
 """Cosine of the turn between two steps below which a step is too long, and above which short."""
@@ -56,11 +59,20 @@ class Contour:
     is_whole: bool = True
 
 
-def follow_contour(fit: GlobalFit, found: Determination) -> Contour | None:
-    """Follow the contour of the two free numbers that are determined least; None for fewer."""
-    if not fit.ok or fit.problem.constants.count < 2:
-        return None
-    places = least_determined(found)
+def follow_contours(fit: GlobalFit, found: Determination) -> Iterator[Contour]:
+    """Yield the contours of pairs of constants, those that are determined least first.
+
+    Of the two that are determined least, and of every pair of which both have a closed interval:
+    `MOST_PAIRS` at most. Enthalpies come in where there is one constant alone.
+    """
+    ranked = rank_numbers(found) if fit.ok else []
+    closed = [place for place in ranked if found.intervals[place].determined]
+    pairs = dict.fromkeys([*combinations(ranked[:2], 2), *combinations(closed, 2)])
+    for pair in islice(pairs, MOST_PAIRS):
+        yield _follow(fit, (min(pair), max(pair)))
+
+
+def _follow(fit: GlobalFit, places: tuple[int, int]) -> Contour:
     rounds: list[Contour] = []
     for roundness in ROUNDNESS:
         level = Level.of(fit, places, roundness)
@@ -77,8 +89,8 @@ def follow_contour(fit: GlobalFit, found: Determination) -> Contour | None:
     return max(rounds, key=lambda item: (item.is_whole, len(item.points)))
 
 
-def least_determined(found: Determination) -> tuple[int, int]:
-    """Places of the two numbers with the most open ends, then the widest intervals."""
+def rank_numbers(found: Determination) -> list[int]:
+    """Places of the constants, those with the most open ends first, then the widest intervals."""
     constants = [(i, item) for i, item in enumerate(found.intervals) if item.unit != "kJ/mol"]
     chosen = constants if len(constants) > 1 else list(enumerate(found.intervals))
     ranked = sorted(
@@ -89,8 +101,7 @@ def least_determined(found: Determination) -> tuple[int, int]:
             pair[0],
         ),
     )
-    first, second = sorted(place for place, _ in ranked[:2])
-    return first, second
+    return [place for place, _ in ranked]
 
 
 class _Walk:

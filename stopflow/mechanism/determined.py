@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import exp, inf, isfinite, isnan, log, nan, sqrt
+from typing import TypeAlias
 
 import numpy as np
 from scipy.stats import chi2
 
 from stopflow.mechanism.constants import Constants, describe_theta
 from stopflow.mechanism.fit import GlobalFit
-from stopflow.mechanism.minimise import FAIR, Minimum, minimise, search_bounds
+from stopflow.mechanism.minimise import FAIR, Minimum, minimise, move_along, search_bounds
 from stopflow.trace import FloatArray
 
 FAR = 1e4
@@ -31,6 +32,8 @@ FINE = 1e-3
 FIRST_STEP = 1e-3
 """Least first step of a profile: at the end of its range a number has no standard error."""
 MOST_STEPS = 40
+BEYOND_END = 0.05
+"""Share of an interval's side beyond its end from which a point that is inside says it is none."""
 PULL = 0.5
 """Change of the squares with the logarithm of a constant that shows it would go on: about as much
 as is left to gain, since what remains of a constant at the end of its range is proportional."""
@@ -38,6 +41,10 @@ TIED = 0.2
 """Standard error of the logarithm of a product or quotient that counts as determined."""
 CLOSER = 0.2
 """Share of the smaller error of two constants below which that of their product is worth saying."""
+
+
+_Walked: TypeAlias = tuple[float, list[tuple[float, float]]]
+"""Where a walk along a profile ended, infinite where it does not, and the points of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +119,13 @@ class Determination:
 def determine(fit: GlobalFit) -> Determination:
     """Follow the profile of every free number and say what is open."""
     constants = fit.problem.constants
+    regions = [fit.measure([place]) for place in range(constants.count)]
+    units = [region.inflation * region.limit / RISE for region in regions]
+    walks = _follow_all(fit, units)
     intervals, profiles = [], []
     for place, name in enumerate(constants.names):
-        region = fit.measure([place])
-        unit = region.inflation * region.limit / RISE
-        low, below = _follow(fit, place, -1, unit=unit)
-        high, above = _follow(fit, place, +1, unit=unit)
-        widths = 2 * sqrt(region.limit)
+        (low, below), (high, above) = walks[place, -1], walks[place, +1]
+        widths = 2 * sqrt(regions[place].limit)
         profiles.append(np.array(sorted([*below, (float(fit.best.theta[place]), 0.0), *above])))
         intervals.append(
             Interval(
@@ -147,8 +154,7 @@ def _value(constants: Constants, place: int, theta: float) -> float:
 
 def profile_rise(fit: GlobalFit, place: int, value: float, start: Minimum) -> Minimum:
     """Fit again with one free number held at a value."""
-    theta = start.theta.copy()
-    theta[place] = value
+    theta = move_along(fit.problem, start, (place,), np.array([value]))
     gain = FINE * fit.errors.pooled / max(fit.best.squares, 1e-300)
     return minimise(
         fit.problem,
@@ -161,10 +167,49 @@ def profile_rise(fit: GlobalFit, place: int, value: float, start: Minimum) -> Mi
     )
 
 
+def _follow_all(fit: GlobalFit, units: Sequence[float]) -> dict[tuple[int, int], _Walked]:
+    """Follow the profiles of all free numbers both ways.
+
+    A valley may divide, and a walk end in a part of it that is the shorter one. Where another walk
+    came by a point beyond that end that is inside, the walk goes on from there.
+    """
+    seen: list[Minimum] = []
+    walks = {
+        (place, direction): _follow(fit, place, direction, unit=unit, begin=fit.best, seen=seen)
+        for place, unit in enumerate(units)
+        for direction in (-1, 1)
+    }
+    for (place, direction), (end, walked) in walks.items():
+        apart = direction * (end - float(fit.best.theta[place]))
+        limit = fit.best.squares + RISE * units[place]
+        beyond = [
+            item
+            for item in seen
+            if item.squares < limit
+            and direction * (float(item.theta[place]) - end) > BEYOND_END * apart
+        ]
+        if beyond:
+            begin = max(beyond, key=lambda item: direction * float(item.theta[place]))
+            unit = units[place]
+            end, further = _follow(fit, place, direction, unit=unit, begin=begin, seen=seen)
+            inside = [point for point in walked if point[1] < RISE]
+            walks[place, direction] = end, [*inside, *further]
+    return walks
+
+
 def _follow(
-    fit: GlobalFit, place: int, direction: int, *, unit: float
-) -> tuple[float, list[tuple[float, float]]]:
-    """Walk away from the minimum until the squares have risen enough: (end, profile)."""
+    fit: GlobalFit,
+    place: int,
+    direction: int,
+    *,
+    unit: float,
+    begin: Minimum,
+    seen: list[Minimum],
+) -> _Walked:
+    """Walk away from where it begins until the squares have risen enough: (end, profile).
+
+    Where the walk came by is added to what is seen.
+    """
     is_logarithm = fit.problem.constants.is_logarithm[place]
     centre = float(fit.best.theta[place])
     bounds = search_bounds(fit.problem)
@@ -173,13 +218,15 @@ def _follow(
     far = 300.0 if at_end or not is_logarithm else log(FAR)
     reach = min(far, abs(edge - centre))
     step = min(max(float(fit.stderr[place]), FIRST_STEP), 0.25 * reach)
-    start, here, rise = fit.best, 0.0, 0.0
+    here = direction * (float(begin.theta[place]) - centre)
+    start, rise = begin, max((begin.squares - fit.best.squares) / unit, 0.0)
     walked: list[tuple[float, float]] = []
     for _ in range(MOST_STEPS):
         ahead = min(here + step, reach)
         found = profile_rise(fit, place, centre + direction * ahead, start)
         new = max((found.squares - fit.best.squares) / unit, 0.0) if found.squares < inf else inf
-        if new > 9 * RISE and step > 1e-7:
+        doubtful = new > 9 * RISE or (new >= RISE and not found.converged)
+        if doubtful and step > 1e-7:
             step /= 3
             continue
         to_zero, to_fast = _left_to_gain(fit, found.theta, bounds, besides=place, unit=unit)
@@ -188,6 +235,7 @@ def _follow(
         if to_zero > PULL:
             new = max(new - to_zero, rise)
         walked.append((centre + direction * ahead, new))
+        seen.append(found)
         if new >= RISE:
             return centre + direction * _crossing(here, rise, ahead, new), walked
         if ahead >= reach:

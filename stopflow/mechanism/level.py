@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from stopflow.mechanism.fit import GlobalFit
-from stopflow.mechanism.minimise import FAIR, Minimum, minimise, search_bounds
+from stopflow.mechanism.minimise import FAIR, Minimum, minimise, move_along, search_bounds
 from stopflow.mechanism.scatter import Region
 from stopflow.mechanism.trajectory import Trajectory
 from stopflow.trace import FloatArray
@@ -23,12 +23,16 @@ LONGEST = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EdgePoint:
-    """A point y (2,): its level, 1 on the edge, the slope of that, and the fit there."""
+    """A point y (2,): its level, 1 on the edge, the slope of that, and the fit there.
+
+    Of the fit it keeps the free numbers, their normal matrix, and the solution of the equations.
+    """
 
     y: FloatArray
     level: float
     slope: FloatArray
     theta: FloatArray
+    normal: FloatArray
     path: Trajectory | None
 
     @property
@@ -90,8 +94,8 @@ class Level:
 
     def at(self, y: FloatArray, start: Fitted) -> EdgePoint:
         """Fit all other numbers again with the two held at y."""
-        fit, step, theta = self.fit, self.axes @ y, start.theta.copy()
-        theta[list(self.places)] = self.centre + step
+        fit, step = self.fit, self.axes @ y
+        theta = move_along(fit.problem, start, self.places, self.centre + step)
         gain = EXACT * fit.errors.pooled / max(fit.best.squares, 1e-300)
         found = minimise(
             fit.problem,
@@ -104,7 +108,14 @@ class Level:
         )
         rise = max(found.squares - fit.best.squares, 1e-12)
         if not np.isfinite(rise):
-            return EdgePoint(y=y, level=np.inf, slope=y, theta=start.theta, path=start.path)
+            return EdgePoint(
+                y=y,
+                level=np.inf,
+                slope=y,
+                theta=start.theta,
+                normal=start.normal,
+                path=start.path,
+            )
         unit, noise = self.region.unit(step), float(step @ self.region.noise @ step)
         by_unit = 2 * (self.region.noise @ step - unit * (self.region.found @ step))
         by_unit = unit * by_unit / noise
@@ -115,6 +126,7 @@ class Level:
             level=sqrt(squared),
             slope=self.axes.T @ (0.5 * sqrt(squared) * slope),
             theta=np.asarray(found.theta),
+            normal=np.asarray(found.normal),
             path=found.path,
         )
 

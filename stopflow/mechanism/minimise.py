@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ LONGEST_STEP = 2.5
 """In the logarithm of a constant; enthalpies are scaled to 10 kJ/mol."""
 BEYOND = 5.0
 """How far, in logarithms, the search may leave the range of what the shots could show."""
+FARTHER, TOLD_APART = 3.0, 1e-6
+"""How much farther than what is moved others may follow, and the share of the largest eigenvalue
+below which the squares do not tell where to."""
 NEGLIGIBLE = 1e-14
 """Share of the sum of squares; a step that promises no more ends the search."""
 
@@ -38,8 +41,9 @@ class Minimum:
         (p,) free numbers, and their sum of squares.
     converged
         Whether the search ended there.
-    slope
-        (p,) half the derivative of the squares: 0, but along numbers that were held.
+    slope, normal
+        (p,) half the derivative of the squares: 0, but along numbers that were held; (p, p) half
+        the second one, as Gauss and Newton see it.
     path
         The solution of the rate equations there; None where it is exact.
     """
@@ -48,10 +52,11 @@ class Minimum:
     squares: float
     converged: bool
     slope: FloatArray
+    normal: FloatArray
     path: Trajectory | None = None
 
     def __post_init__(self) -> None:
-        for name in ("theta", "slope"):
+        for name in ("theta", "slope", "normal"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
     @classmethod
@@ -62,6 +67,7 @@ class Minimum:
             squares=point.squares,
             converged=converged,
             slope=point.jacobian.T @ point.residual,
+            normal=point.jacobian.T @ point.jacobian,
             path=point.path,
         )
 
@@ -208,6 +214,37 @@ class _QuadraticModel:
         damped = normal + damping * np.diag(weight)
         step: FloatArray = -np.linalg.lstsq(damped, self.slope[going], rcond=None)[0]
         return step * min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
+
+
+class Known(Protocol):
+    """A point from which others are reached: its free numbers (p,) and their normal matrix."""
+
+    @property
+    def theta(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def normal(self) -> FloatArray: ...  # noqa: D102
+
+
+def move_along(
+    problem: Problem, known: Known, places: Sequence[int], values: FloatArray
+) -> FloatArray:
+    """Move some free numbers to values that they are held at, the others along the tangent: (p,).
+
+    Valleys bend: where the others stay, what is held may come to lie on a slope so far from the
+    valley that the way down does not end. They move by `FARTHER` times as much at most.
+    """
+    ahead, held = np.array(known.theta), list(places)
+    others = [place for place in range(len(ahead)) if place not in held]
+    step = values - ahead[held]
+    ahead[held] = values
+    if others:
+        pull = known.normal[np.ix_(others, held)] @ step
+        moved = -np.linalg.lstsq(known.normal[np.ix_(others, others)], pull, rcond=TOLD_APART)[0]
+        most = FARTHER * float(np.abs(step).max())
+        moved *= min(1.0, most / max(float(np.abs(moved).max()), 1e-300))
+        low, high = search_bounds(problem)
+        ahead[others] = np.clip(ahead[others] + moved, low[others], high[others])
+    return ahead
 
 
 def search_bounds(problem: Problem) -> tuple[FloatArray, FloatArray]:

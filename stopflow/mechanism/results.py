@@ -19,15 +19,15 @@ class FittedGroup:
         What the shots share that those of other groups do not; empty for a single group.
     proposals
         What would determine the constants that are open.
-    contour
-        Of the two constants that are determined least; None where it was not followed.
+    contours
+        Of pairs of constants, those that are determined least first; none where none was followed.
     """
 
     label: str
     fit: GlobalFit
     determination: Determination
     proposals: tuple[Proposal, ...] = ()
-    contour: Contour | None = None
+    contours: tuple[Contour, ...] = ()
 
     def headline(self) -> str:
         """Say what was fitted to what, seen by which species, and how well."""

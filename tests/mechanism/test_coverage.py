@@ -7,7 +7,7 @@ import pytest
 from simulated_shots import integrate
 
 from stopflow.mechanism.constants import build_constants
-from stopflow.mechanism.contours import follow_contour
+from stopflow.mechanism.contours import follow_contours
 from stopflow.mechanism.determined import determine
 from stopflow.mechanism.fit import GlobalFit, conclude, fit_mechanism
 from stopflow.mechanism.minimise import minimise
@@ -119,8 +119,7 @@ def test_what_is_drawn_is_what_is_counted() -> None:
             for share, expected in ((0.03, True), (-0.03, False)):
                 theta = np.full(3, np.log(end) + inward * share * np.log(item.high / item.low))
                 assert holds(fit, (place,), theta) is expected
-    contour = follow_contour(fit, found)
-    assert contour is not None
+    contour = next(follow_contours(fit, found))
     assert contour.is_whole
     centre = fit.best.theta[list(contour.places)]
     for point in contour.points[::3]:

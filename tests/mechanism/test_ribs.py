@@ -5,7 +5,7 @@ import pytest
 from simulated_shots import simulate
 
 from stopflow.mechanism.constants import build_constants
-from stopflow.mechanism.contours import follow_contour
+from stopflow.mechanism.contours import follow_contours
 from stopflow.mechanism.determined import determine
 from stopflow.mechanism.fit import GlobalFit, fit_mechanism
 from stopflow.mechanism.level import Level
@@ -42,8 +42,7 @@ def radii(points: np.ndarray, centre: np.ndarray, directions: np.ndarray) -> np.
 
 def test_ribs_and_curve_find_the_same_edge(rng) -> None:
     fit = fit_binding(rng, 1.0, 4.0, 10.0)
-    curve = follow_contour(fit, determine(fit))
-    assert curve is not None
+    curve = next(follow_contours(fit, determine(fit)))
     points, is_open = follow_ribs(Level.of(fit, curve.places, 1.0))
     assert not any(is_open)
     angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)

@@ -11,7 +11,7 @@ from stopflow import __version__
 from stopflow.io.atomic import write_text
 from stopflow.io.results import lab_at
 from stopflow.io.switch import switching
-from stopflow.mechanism.contours import follow_contour
+from stopflow.mechanism.contours import follow_contours
 from stopflow.mechanism.determined import Interval
 from stopflow.mechanism.further import SHOTS
 from stopflow.mechanism.results import FittedFolder, FittedGroup
@@ -87,8 +87,8 @@ def _follow_contours(found: FittedFolder, *, progress: Progress) -> FittedFolder
     groups = []
     for done, group in enumerate(found.groups):
         progress("following contours", done, len(found.groups))
-        contour = follow_contour(group.fit, group.determination)
-        groups.append(replace(group, contour=contour))
+        contours = tuple(follow_contours(group.fit, group.determination))
+        groups.append(replace(group, contours=contours))
     progress("following contours", len(found.groups), len(found.groups))
     return replace(found, groups=tuple(groups))
 

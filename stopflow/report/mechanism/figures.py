@@ -33,8 +33,8 @@ ROW_MM = 12.0
 _ARROW_MM = 26.0
 _MOST_RISE = 3.0
 MOST_MARKS = 8
-TITLE_CHARACTERS = 40
-"""Of a panel; more would reach into the next one."""
+TITLE_CHARACTERS, NAME_CHARACTERS = 40, 28
+"""Of a panel, in small and in larger type; more would reach into the next one."""
 KEY_COLUMNS = 4
 """Names of species side by side, in rows above the curves."""
 EXCESS = 10.0
@@ -189,7 +189,7 @@ def draw_contour(axes: Axes, fit: GlobalFit, contour: Contour) -> None:
         axis.set_label_text(_axis_name(fit, place))
         axis.set_major_locator(MaxNLocator(4))
     first, second = (constants.names[place] for place in contour.places)
-    axes.set_title(f"{first} and {second}: joint 95 % region")
+    axes.set_title(shorten_middle(f"{first}, {second}: joint 95 %", NAME_CHARACTERS))
 
 
 def draw_profile(axes: Axes, fit: GlobalFit, found: Determination, place: int) -> None:
@@ -206,7 +206,8 @@ def draw_profile(axes: Axes, fit: GlobalFit, found: Determination, place: int) -
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_xlabel(_axis_name(fit, place))
     axes.set_ylabel("rise of the squares")
-    axes.set_title(f"{fit.problem.constants.names[place]}: profile; dashed: 95 %")
+    name = fit.problem.constants.names[place]
+    axes.set_title(shorten_middle(f"{name}: profile", NAME_CHARACTERS))
 
 
 def _shown(fit: GlobalFit, place: int, values: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from stopflow.mechanism.contours import least_determined
+from stopflow.mechanism.contours import MOST_PAIRS
 from stopflow.mechanism.results import FittedGroup
 from stopflow.report.mechanism.figures import (
     draw_contour,
@@ -94,25 +94,32 @@ def _species_row(group: FittedGroup, name: str) -> Picture:
 
 
 def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
+    """Profiles of all constants, then the joint regions of pairs, in rows."""
     fit, found = group.fit, group.determination
     count = fit.problem.constants.count
-    places = least_determined(found) if count > 1 else (0,)
-    painters: list[Painter] = []
-    profiled = [place for place in places if len(found.profiles[place]) > 1]
+    profiled = [place for place in range(count) if len(found.profiles[place]) > 1]
+    painters: list[Painter] = [
+        partial(draw_profile, fit=fit, found=found, place=place) for place in profiled
+    ]
     shows = [f"profile of {found.intervals[place].name}{name}" for place in profiled]
-    if group.contour is not None:
-        painters.append(partial(draw_contour, fit=fit, contour=group.contour))
-        shows.insert(0, f"contour{name}")
-    painters += [partial(draw_profile, fit=fit, found=found, place=place) for place in profiled]
+    painters += [partial(draw_contour, fit=fit, contour=contour) for contour in group.contours]
+    for contour in group.contours:
+        first, second = (found.intervals[place].name for place in contour.places)
+        shows.append(f"contour of {first} and {second}{name}")
     if not painters:
         return []
-    note = "The rise of the sum of squares is scaled so that the 95 % interval ends at 3.84."
-    if group.contour is not None and any(group.contour.is_open):
+    note = "The rise of the squares is scaled so that the 95 % interval ends at the dashed line."
+    if any(any(contour.is_open) for contour in group.contours):
         note += " Triangles: the region goes on to the end of the search or to a stated bound."
-    if group.contour is not None and not group.contour.is_whole:
-        note += " The edge of the region could not be followed all the way round."
+    if not all(contour.is_whole for contour in group.contours):
+        note += " The edge of a region that is not filled could not be followed all the way round."
+    if len(group.contours) == MOST_PAIRS:
+        note += f" Of pairs of constants the {MOST_PAIRS} that are determined least are shown."
     return [
-        build_heading(f"How the least determined constants go together{name}"),
-        row_picture(_filled(painters[:3]), tall_mm=58.0, shows=shows[:3]),
+        build_heading(f"How far the constants are determined, alone and in pairs{name}"),
+        *(
+            row_picture(_filled(painters[row]), tall_mm=58.0, shows=shows[row])
+            for row in (slice(i, i + ABREAST) for i in range(0, len(painters), ABREAST))
+        ),
         build_note(note),
     ]
