@@ -13,7 +13,7 @@ from itertools import combinations, islice
 
 import numpy as np
 
-from stopflow.mechanism.determined import Determination
+from stopflow.mechanism.determined import Determination, find_held
 from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.level import CLOSE, TRIES, EdgePoint, Level
 from stopflow.mechanism.ribs import follow_ribs
@@ -63,9 +63,11 @@ def follow_contours(fit: GlobalFit, found: Determination) -> Iterator[Contour]:
     """Yield the contours of pairs of constants, those that are determined least first.
 
     Of the two that are determined least, and of every pair of which both have a closed interval:
-    `MOST_PAIRS` at most. Enthalpies come in where there is one constant alone.
+    `MOST_PAIRS` at most. Enthalpies come in where there is one constant alone; what stands at a
+    bound that was stated does not move.
     """
-    ranked = rank_numbers(found) if fit.ok else []
+    held = find_held(fit)
+    ranked = [place for place in rank_numbers(found) if place not in held] if fit.ok else []
     closed = [place for place in ranked if found.intervals[place].determined]
     pairs = dict.fromkeys([*combinations(ranked[:2], 2), *combinations(closed, 2)])
     for pair in islice(pairs, MOST_PAIRS):

@@ -348,18 +348,19 @@ def _quantity(value: float, unit: str) -> str:
     return f"{value:.3g}" if unit == "1" else f"{value:.3g} {unit}"
 
 
+def find_held(fit: GlobalFit) -> list[int]:
+    """Places of the free numbers that stand at a bound that was stated."""
+    theta, stated = fit.best.theta, fit.problem.constants
+    return np.flatnonzero((theta == stated.low) | (theta == stated.high)).tolist()
+
+
 def _contradicted(fit: GlobalFit) -> list[str]:
     """Say which stated bounds the shots would leave, and where they would lead."""
-    problem, theta = fit.problem, fit.best.theta
-    stated = problem.constants
-    held = [
-        place
-        for place in range(stated.count)
-        if theta[place] in (stated.low[place], stated.high[place])
-    ]
+    held, stated = find_held(fit), fit.problem.constants
     if not held:
         return []
-    loose = minimise(replace(problem, constants=stated.unbounded), theta, tolerance=FAIR)
+    problem = replace(fit.problem, constants=stated.unbounded)
+    loose = minimise(problem, fit.best.theta, tolerance=FAIR)
     if fit.best.squares - loose.squares < RISE * fit.errors.pooled:
         return []
     return [

@@ -50,7 +50,7 @@ class _Side:
         """Yield the lower and the upper end of each rib, from the minimum outwards."""
         here, step, start = 0.0, self._step, self._level.fit.best
         reach = self._level.room(np.zeros(2), np.sign(step) * np.eye(2)[self._along])
-        for _ in range(MOST_RIBS):
+        for _ in range(MOST_RIBS if reach > 0 else 0):
             ahead = float(np.clip(here + step, -reach, reach))
             found, point = self._valley(ahead, start)
             if point.level > 1:

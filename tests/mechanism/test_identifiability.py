@@ -177,7 +177,9 @@ def test_a_bound_that_the_shots_contradict_is_said(rng) -> None:
         held = build_problem(problem.scheme, constants, problem.shots, detector=problem.detector)
         fit = fit_mechanism(held, generator=np.random.default_rng(1))
         assert np.exp(fit.best.theta[place]) == pytest.approx((1e6, 30.0)[place])
-        (said,) = [text for text in determine(fit).sentences if "contradict" in text]
+        found = determine(fit)
+        assert list(follow_contours(fit, found)) == []
+        (said,) = [text for text in found.sentences if "contradict" in text]
         name, value = ("k1", "k-1")[place], (4e6, 8.0)[place]
         assert f"the shots contradict the bound of {name}: without bounds it would be" in said
         assert float(said.split()[-(2 + (place == 0))]) == pytest.approx(value, rel=0.1)

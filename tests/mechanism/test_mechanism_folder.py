@@ -73,6 +73,17 @@ def test_a_folder_gives_its_constants_a_table_and_a_pdf(folder, run, tmp_path) -
         assert said in text
 
 
+def test_a_quotient_that_is_named_and_bounded_is_fitted_and_reported(folder, run, tmp_path) -> None:
+    given = ("--relation", "K1 = k-1/k1", "--relation", "K1 <= 1e-3")
+    code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN, *given, "--json")
+    assert code == 0
+    first, second = json.loads(out)["groups"][0]["constants"]
+    assert (first["name"], second["name"], second["unit"]) == ("k1", "K1", "M")
+    assert second["low95"] < 2e-6 * 1.02
+    assert second["high95"] > 2e-6 / 1.02
+    assert "The constants obeyed K1 = k-1/k1 and K1 ≤" in pdf_text(tmp_path)
+
+
 def test_wavelengths_share_constants_and_each_has_its_curve(tmp_path, rng) -> None:
     """Responses depend on the wavelength and constants do not."""
     for wavelength, response in ((450, 5e5), (320, -2e5)):

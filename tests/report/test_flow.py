@@ -83,6 +83,20 @@ def test_a_row_of_axes_is_a_little_lower_where_it_then_fits(ruler):
         assert laid[-1][-1].block.tall_mm == tall_mm
 
 
+@pytest.mark.parametrize("paper", PAPERS.values(), ids=PAPERS)
+def test_a_note_is_on_the_page_of_the_row_of_axes_above_it(paper, ruler):
+    """A row that was drawn lower to fit left its note to a page of its own."""
+    room = paper.floor_mm - paper.top_mm
+    for tenths in range(400, 700, 7):
+        filler = row_picture([leave_empty], tall_mm=room - tenths / 10 - 2.0)
+        blocks = [filler, row_picture([leave_empty], tall_mm=60.0), build_note("What it shows.")]
+        for page in lay_out(blocks, paper, ruler):
+            sources = [item.source for item in page]
+            assert 2 not in sources or 1 in sources
+            end = page[-1].y_mm + page[-1].block.height_mm(ruler, paper.text_width_mm)
+            assert end - page[-1].block.after_mm <= paper.floor_mm + 1e-6
+
+
 def test_a_number_stays_with_its_error_and_its_unit(ruler):
     text = "k_on: (1.194 ± 0.004)×10⁶ M⁻¹ s⁻¹ (I = 0.106 M); then 12.5 ms, 1.2 % and 7 shots "
     for width in range(60, 150):

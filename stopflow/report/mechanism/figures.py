@@ -9,6 +9,7 @@ from stopflow.mechanism.contours import Contour
 from stopflow.mechanism.determined import RISE, Determination
 from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.scheme import Scheme, Step, write_side
+from stopflow.report.kinetics.summary import join_words
 from stopflow.report.mechanism.view import (
     LOGARITHMIC,
     MixturePanel,
@@ -153,7 +154,7 @@ def draw_species(axes: Axes, fit: GlobalFit, mixture: int, *, key: bool) -> None
     axes.set_ylabel(f"concentration / {unit}")
     if excess.any():
         absent = [name for name, gone in zip(problem.scheme.species, excess, strict=True) if gone]
-        said = f"{' and '.join(absent)} in excess"
+        said = f"{join_words(absent)} in excess"
         axes.annotate(said, (1.0, 1.0), xycoords="axes fraction", ha="right", va="top",
                       fontsize=6.0, color=MUTED)  # fmt: skip
     if key:

@@ -40,7 +40,7 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
     settings = provenance.get("settings")
     if isinstance(settings, Mapping) and settings.get("relations"):
         held = join_words([set_numbers(text) for text in settings["relations"]])
-        sentences.append(f"The constants were held to {held}.")
+        sentences.append(f"The constants obeyed {held}.")
     if problem.ageing is not None:
         sentences.append(
             f"{join_words(problem.ageing.species)} were mixed first and aged for the stated delay; "

@@ -59,11 +59,15 @@ def _deal(blocks: Sequence[Block], paper: Paper, ruler: Ruler) -> list[list[Plac
             pages[-1].append(Placed(block=block, y_mm=y, source=source))
             y += own
             continue
-        if notes and own - block.after_mm <= room:  # the last rows stay with the note
+        fits_without = own - block.after_mm <= room
+        if notes and (fits_without or isinstance(block, Picture)):  # the last rows, or a picture
             room -= notes + block.after_mm
         head, tail = block.split(ruler, width_mm=width, room_mm=room)
         if head is not None:
             pages[-1].append(Placed(block=head, y_mm=y, source=source))
+            if tail is None:  # a shorter picture, whose note stays with it
+                y += head.height_mm(ruler, width)
+                continue
         elif not pages[-1] and y <= paper.top_mm:
             pages[-1].append(Placed(block=block, y_mm=y, source=source))
             tail = None
