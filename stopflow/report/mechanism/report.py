@@ -142,7 +142,12 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
     if not found.ranking:
         return []
     rows = tuple(
-        (item.scheme.name, set_numbers(item.scheme.text), str(item.numbers), *ranking_texts(item))
+        tuple(
+            map(
+                set_numbers,
+                (item.scheme.name, item.scheme.text, str(item.numbers), *ranking_texts(item)),
+            )
+        )
         for item in found.ranking
     )
     columns = (
@@ -153,7 +158,7 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
         Column(title="Mean square", unit="/ noise²", align="right"),
         Column(title="Lack of fit", unit="p", align="right"),
         Column(title="Held out", unit="/ noise²", align="right"),
-        Column(title="Ruled out"),
+        Column(title="Ruled out", wrap=True),
     )
     return [
         build_heading("Known schemes compared"),
