@@ -113,15 +113,20 @@ class LawComparison:
 
         0 when every other law is ruled out, which no law is that is better than the one fitted. A
         law of more parameters can always follow the trace as well where the one fitted is a special
-        case of it, so it counts only where it is as likely. Others count too that are `undecided`
-        by all shots of the experiment.
+        case of it, so it counts only where it is as likely; a special case of the one fitted, as
+        long as it would be reported in its place. Others count too that are `undecided` by all
+        shots of the experiment.
         """
         lowest = min((item.fair_aicc for item in self.alternatives.values()), default=inf)
         own = self[fit.law]
+
+        def ruled_out(law: str) -> float:
+            return AS_GOOD if law in fit.rate_law.special else NOT_RULED_OUT
+
         shifts = [
             shift_to(item, fit, stderr=stderr)
             for item in self.rivals_of(fit)
-            if item.fair_aicc <= max(lowest + NOT_RULED_OUT, own.fair_aicc)
+            if item.fair_aicc <= max(lowest + ruled_out(item.law), own.fair_aicc)
             and (
                 item.numbers <= own.numbers
                 or item.fair_aicc < own.fair_aicc + AS_LIKELY
