@@ -25,7 +25,7 @@ from stopflow.kinetics.verdicts.condition_fit import (
     fit_condition,
 )
 from stopflow.kinetics.verdicts.fit_shot import finish_shot, prepare_shot
-from stopflow.kinetics.verdicts.law_comparison import choose_law
+from stopflow.kinetics.verdicts.law_comparison import ChosenLaw, choose_law
 from stopflow.kinetics.verdicts.left_out import find_left_out
 from stopflow.kinetics.verdicts.rules import judge_shot
 from stopflow.kinetics.verdicts.series import (
@@ -87,15 +87,15 @@ def analyse_experiment(
     )
     law = settings.law
     notes: tuple[str, ...] = ()
-    undecided: tuple[str, ...] = ()
+    chosen: ChosenLaw | None = None
     if law == AUTO:
         prepared = list(prepared)
         chosen = choose_law([shot.laws for shot in prepared if shot.laws is not None])
-        law, notes, undecided = chosen.law, (chosen.note,), chosen.undecided
+        law, notes = chosen.law, (chosen.note,)
     laws = [own_law(item.shot, law) for item in usable]
     notes += tuple(note for _, note in laws if note)
     shots = [
-        finish_shot(item, settings, law=own, undecided=undecided if own == law else ())
+        finish_shot(item, settings, law=own, chosen=chosen if own == law else None)
         for item, (own, _) in zip(prepared, laws, strict=True)
     ]
     groups = group_shots(shots)

@@ -67,6 +67,47 @@ def test_the_right_law_or_none(full_proof):
     assert right[True] >= 0.95 * draws
 
 
+def test_all_shots_together_rule_a_law_out(rng):
+    """A richer law is as good as the right one on every fifth shot, by chance, and moves k.
+
+    What is clearly better on one shot still speaks.
+    """
+    time = np.linspace(0, 1, 400)
+    shots = [
+        shot(
+            np.exp(-9 * time) + 0.02 * rng.normal(size=400),
+            file=f"{number}.bka",
+            time_s=time,
+            start_s=0.0,
+        )
+        for number in range(24)
+    ]
+    alone = [analyse(item.trace.signal, time).shots[0].verdict for item in shots]
+    assert alone.count(Verdict.PASS) < 22
+    together = Experiment(name="lab", shots=tuple(shots))
+    judged = analyse_experiment(together, AnalysisSettings(law="auto")).shots
+    assert [item.verdict for item in judged].count(Verdict.PASS) >= 23
+    odd = 0.88 * np.exp(-9 * time) + 0.12 * np.exp(-60 * time) + 0.02 * rng.normal(size=400)
+    shots[5] = shot(odd, file="5.bka", time_s=time, start_s=0.0)
+    together = Experiment(name="lab", shots=tuple(shots))
+    judged = analyse_experiment(together, AnalysisSettings(law="auto")).shots
+    assert judged[5].shot.law == "single"
+    assert judged[5].verdict is not Verdict.PASS
+    assert [item.verdict for item in judged].count(Verdict.PASS) >= 20
+
+
+@pytest.mark.parametrize("law", ["single", "single-slope"])
+def test_a_second_order_reaction_does_not_pass_in_noise(law, rng):
+    """At S/N 10 no further phase is called for, and k of one exponential is up to 40 % too low."""
+    for _ in range(8):
+        k = rng.uniform(4, 12)
+        time = np.linspace(0, 1, 500)
+        judged = analyse(1 / (1 + k * time) + 0.1 * rng.normal(size=500), time, law=law).shots[0]
+        assert judged.verdict is not Verdict.PASS
+        assert judged.shot.result is not None
+        assert judged.shot.result.laws["second-order"].parameters
+
+
 @pytest.mark.parametrize("ratio", [1.02, 1.2, 1.5])
 def test_two_steps_of_nearly_equal_rates_are_no_stretched_exponential(ratio, rng):
     """Rates that cannot be told apart were no rival, and a stretched exponential passed."""

@@ -1,6 +1,6 @@
 """From a shot to its fit with all errors, beside other rate laws; verdicts come later."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from math import exp, inf, nan
 
@@ -24,7 +24,7 @@ from stopflow.kinetics.uncertainty.interval import (
 from stopflow.kinetics.uncertainty.quantisation import digitising_step
 from stopflow.kinetics.usable_points import Omission
 from stopflow.kinetics.verdicts.compare_laws import compare_laws
-from stopflow.kinetics.verdicts.law_comparison import LawComparison
+from stopflow.kinetics.verdicts.law_comparison import ChosenLaw, LawComparison
 from stopflow.kinetics.verdicts.shot import PreparedShot, ShotAnalysis, ShotResult
 from stopflow.kinetics.verdicts.shot_errors import bound_of_k, error_factors
 from stopflow.kinetics.verdicts.shot_phases import find_inseparable, find_needless_phase
@@ -91,9 +91,9 @@ def finish_shot(
     settings: AnalysisSettings,
     *,
     law: str,
-    undecided: Sequence[str] = (),
+    chosen: ChosenLaw | None = None,
 ) -> ShotAnalysis:
-    """Fit the chosen rate law and combine its errors; `undecided` are laws as good for all."""
+    """Fit a rate law and combine its errors; `chosen` says what all shots say of the others."""
     shot, trace = prepared.shot, prepared.shot.trace
     analysis = ShotAnalysis(
         experiment=shot.experiment,
@@ -130,7 +130,7 @@ def finish_shot(
         laws = laws.including(fit)
     refusal = find_needless_phase(fit, laws)
     if refusal is None:
-        result = _result(fit, prepared, settings, laws, trace, undecided)
+        result = _result(fit, prepared, settings, laws, trace, chosen)
         refusal = find_inseparable(fit, result.intervals)
         if refusal is None:
             return replace(analysis, result=result)
@@ -143,7 +143,7 @@ def _result(
     settings: AnalysisSettings,
     laws: LawComparison,
     trace: Trace,
-    undecided: Sequence[str],
+    chosen: ChosenLaw | None,
 ) -> ShotResult:
     time_s, signal = trace.time_s, trace.signal
     kept = time_s >= fit.start_s
@@ -171,7 +171,12 @@ def _result(
         intervals=found,
         k_bound_per_s=bound_of_k(fit, time),
         laws=laws,
-        law_shift=laws.largest_shift(fit, stderr=stderr, undecided=undecided),
+        law_shift=laws.largest_shift(
+            fit,
+            stderr=stderr,
+            undecided=chosen.undecided if chosen else (),
+            ruled_out=chosen.ruled_out if chosen else (),
+        ),
         law_chosen=settings.law == AUTO,
         start_inflation=rest,
         start_shift_sigma=_start_shift(fit, prepared.detection, trace),

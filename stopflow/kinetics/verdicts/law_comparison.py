@@ -107,7 +107,12 @@ class LawComparison:
         return own - rival.fair_aicc if own < inf else inf
 
     def largest_shift(
-        self, fit: Fit, *, stderr: Mapping[str, float], undecided: Sequence[str] = ()
+        self,
+        fit: Fit,
+        *,
+        stderr: Mapping[str, float],
+        undecided: Sequence[str] = (),
+        ruled_out: Sequence[str] = (),
     ) -> "RateShift":
         """Find the largest shift of a rate to a law that is not ruled out.
 
@@ -115,18 +120,20 @@ class LawComparison:
         law of more parameters can always follow the trace as well where the one fitted is a special
         case of it, so it counts only where it is as likely; a special case of the one fitted, as
         long as it would be reported in its place. Others count too that are `undecided` by all
-        shots of the experiment.
+        shots of the experiment, and none that these together rule out, unless it is clearly better
+        on this shot.
         """
         lowest = min((item.fair_aicc for item in self.alternatives.values()), default=inf)
         own = self[fit.law]
 
-        def ruled_out(law: str) -> float:
+        def margin(law: str) -> float:
             return AS_GOOD if law in fit.rate_law.special else NOT_RULED_OUT
 
         shifts = [
             shift_to(item, fit, stderr=stderr)
             for item in self.rivals_of(fit)
-            if item.fair_aicc <= max(lowest + ruled_out(item.law), own.fair_aicc)
+            if item.fair_aicc <= max(lowest + margin(item.law), own.fair_aicc)
+            and (item.law not in ruled_out or item.fair_aicc < own.fair_aicc - NOT_RULED_OUT)
             and (
                 item.numbers <= own.numbers
                 or item.fair_aicc < own.fair_aicc + AS_LIKELY
@@ -201,11 +208,14 @@ class ChosenLaw:
         What decided.
     undecided
         Keys of the other laws that are as good.
+    ruled_out
+        Keys of those that all shots together rule out, whichever of them is left out.
     """
 
     law: str
     note: str
     undecided: tuple[str, ...] = ()
+    ruled_out: tuple[str, ...] = ()
 
 
 def choose_law(comparisons: Sequence[LawComparison]) -> ChosenLaw:
@@ -214,15 +224,14 @@ def choose_law(comparisons: Sequence[LawComparison]) -> ChosenLaw:
     Of laws that are as good, the simplest.
     A shot on which a law could not be fitted counts for it as its worst law does.
     """
-    totals = dict.fromkeys(CANDIDATES, 0.0)
-    used = 0
+    rated = []
     for comparison in comparisons:
-        rated = {law: comparison[law].fair_aicc for law in CANDIDATES}
-        known = [value for value in rated.values() if value < inf]
+        of_shot = {law: comparison[law].fair_aicc for law in CANDIDATES}
+        known = [value for value in of_shot.values() if value < inf]
         if known:
-            used += 1
-            for law in CANDIDATES:
-                totals[law] += min(rated[law], max(known))
+            rated.append({law: min(value, max(known)) for law, value in of_shot.items()})
+    used = len(rated)
+    totals = {law: sum(of_shot[law] for of_shot in rated) for law in CANDIDATES}
     if not used:
         note = f"law auto: no shot could be fitted; {DEFAULT} is reported"
         return ChosenLaw(law=DEFAULT, note=note)
@@ -240,4 +249,11 @@ def choose_law(comparisons: Sequence[LawComparison]) -> ChosenLaw:
     else:
         simplest = best
     undecided = tuple(law for law in close if law != simplest)
-    return ChosenLaw(law=simplest, note=note, undecided=undecided)
+    ruled_out = tuple(law for law in order[1:] if _is_ruled_out(law, best, rated))
+    return ChosenLaw(law=simplest, note=note, undecided=undecided, ruled_out=ruled_out)
+
+
+def _is_ruled_out(law: str, best: str, rated: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the AICc of all shots rules a law out, also without the shot that says so loudest."""
+    against = [of_shot[law] - of_shot[best] for of_shot in rated]
+    return sum(against) - max(against) > NOT_RULED_OUT
