@@ -24,8 +24,12 @@ from stopflow.kinetics.verdicts.condition_fit import (
     UsedShot,
     fit_condition,
 )
-from stopflow.kinetics.verdicts.fit_shot import finish_shot, prepare_shot
-from stopflow.kinetics.verdicts.law_comparison import ChosenLaw, choose_law
+from stopflow.kinetics.verdicts.fit_shot import (
+    finish_shot,
+    prepare_shot,
+    settle_law_shifts,
+)
+from stopflow.kinetics.verdicts.law_comparison import choose_law
 from stopflow.kinetics.verdicts.left_out import find_left_out
 from stopflow.kinetics.verdicts.rules import judge_shot
 from stopflow.kinetics.verdicts.series import (
@@ -87,17 +91,17 @@ def analyse_experiment(
     )
     law = settings.law
     notes: tuple[str, ...] = ()
-    chosen: ChosenLaw | None = None
+    undecided: tuple[str, ...] = ()
     if law == AUTO:
         prepared = list(prepared)
         chosen = choose_law([shot.laws for shot in prepared if shot.laws is not None])
-        law, notes = chosen.law, (chosen.note,)
+        law, notes, undecided = chosen.law, (chosen.note,), chosen.undecided
     laws = [own_law(item.shot, law) for item in usable]
     notes += tuple(note for _, note in laws if note)
-    shots = [
-        finish_shot(item, settings, law=own, chosen=chosen if own == law else None)
-        for item, (own, _) in zip(prepared, laws, strict=True)
+    finished = [
+        finish_shot(item, settings, law=own) for item, (own, _) in zip(prepared, laws, strict=True)
     ]
+    shots = settle_law_shifts(finished, law=law, undecided=undecided)
     groups = group_shots(shots)
     place = {member: number for number, group in enumerate(groups) for member in group}
     judged = tuple(

@@ -96,6 +96,24 @@ def test_all_shots_together_rule_a_law_out(rng):
     assert [item.verdict for item in judged].count(Verdict.PASS) >= 20
 
 
+def test_what_all_shots_rule_out_moves_no_rate_of_a_law_asked_for(rng):
+    """A + B in excess of 4: two phases are as likely on some shots, and not on all together."""
+    time = np.linspace(0, 0.15, 1000)
+    clean = 0.5 * 0.75 / (np.exp(0.75 * 40 * time) - 0.25)
+    shots = tuple(
+        shot(clean + 0.003 * rng.normal(size=1000), file=f"{number}.bka", time_s=time, start_s=0.0)
+        for number in range(12)
+    )
+    settings = AnalysisSettings(law="second-order-unequal")
+    alone = [
+        analyse_experiment(Experiment(name="lab", shots=(item,)), settings).shots[0].verdict
+        for item in shots
+    ]
+    assert alone.count(Verdict.PASS) < 12
+    judged = analyse_experiment(Experiment(name="lab", shots=shots), settings).shots
+    assert [item.verdict for item in judged].count(Verdict.PASS) == 12
+
+
 @pytest.mark.parametrize("law", ["single", "single-slope"])
 def test_a_second_order_reaction_does_not_pass_in_noise(law, rng):
     """At S/N 10 no further phase is called for, and k of one exponential is up to 40 % too low."""

@@ -208,14 +208,11 @@ class ChosenLaw:
         What decided.
     undecided
         Keys of the other laws that are as good.
-    ruled_out
-        Keys of those that all shots together rule out, whichever of them is left out.
     """
 
     law: str
     note: str
     undecided: tuple[str, ...] = ()
-    ruled_out: tuple[str, ...] = ()
 
 
 def choose_law(comparisons: Sequence[LawComparison]) -> ChosenLaw:
@@ -224,14 +221,15 @@ def choose_law(comparisons: Sequence[LawComparison]) -> ChosenLaw:
     Of laws that are as good, the simplest.
     A shot on which a law could not be fitted counts for it as its worst law does.
     """
-    rated = []
+    totals = dict.fromkeys(CANDIDATES, 0.0)
+    used = 0
     for comparison in comparisons:
-        of_shot = {law: comparison[law].fair_aicc for law in CANDIDATES}
-        known = [value for value in of_shot.values() if value < inf]
+        rated = {law: comparison[law].fair_aicc for law in CANDIDATES}
+        known = [value for value in rated.values() if value < inf]
         if known:
-            rated.append({law: min(value, max(known)) for law, value in of_shot.items()})
-    used = len(rated)
-    totals = {law: sum(of_shot[law] for of_shot in rated) for law in CANDIDATES}
+            used += 1
+            for law in CANDIDATES:
+                totals[law] += min(rated[law], max(known))
     if not used:
         note = f"law auto: no shot could be fitted; {DEFAULT} is reported"
         return ChosenLaw(law=DEFAULT, note=note)
@@ -249,11 +247,29 @@ def choose_law(comparisons: Sequence[LawComparison]) -> ChosenLaw:
     else:
         simplest = best
     undecided = tuple(law for law in close if law != simplest)
-    ruled_out = tuple(law for law in order[1:] if _is_ruled_out(law, best, rated))
-    return ChosenLaw(law=simplest, note=note, undecided=undecided, ruled_out=ruled_out)
+    return ChosenLaw(law=simplest, note=note, undecided=undecided)
 
 
-def _is_ruled_out(law: str, best: str, rated: Sequence[Mapping[str, float]]) -> bool:
-    """Whether the AICc of all shots rules a law out, also without the shot that says so loudest."""
-    against = [of_shot[law] - of_shot[best] for of_shot in rated]
-    return sum(against) - max(against) > NOT_RULED_OUT
+def laws_ruled_out(comparisons: Sequence[LawComparison], *, law: str) -> tuple[str, ...]:
+    """List the laws that all shots of an experiment together rule out beside the one fitted.
+
+    By the sum of AICc over shots that all of them were compared on, whichever shot is left out.
+    """
+    compared = [set(comparison.alternatives) for comparison in comparisons]
+    others = sorted(set.intersection(*compared) - {law}) if compared else []
+    found = []
+    for other in others:
+        against = [_against(comparison, other, law) for comparison in comparisons]
+        if sum(against) - max(against) > NOT_RULED_OUT:
+            found.append(other)
+    return tuple(found)
+
+
+def _against(comparison: LawComparison, other: str, law: str) -> float:
+    """By how much AICc of another law is higher; one without a curve counts as the worst that has.
+
+    0 where the law fitted has none.
+    """
+    known = [item.fair_aicc for item in comparison.alternatives.values() if item.fair_aicc < inf]
+    own = comparison[law].fair_aicc
+    return min(comparison[other].fair_aicc, max(known)) - own if own < inf else 0.0
