@@ -23,7 +23,7 @@ on simulated experiments, with the thresholds as they are set.
 correct design, five to eight concentrations with three to five shots each, window 8 to 14 time
 constants, signal to noise 50 to 300, shots that scatter by 0.3 to 2 %, excess 20 or more.
 {any:.1%} of these conditions carry a finding at all; "shots" repeats at a condition what its shots
-carry.
+carry of their own, and "outlier-shot" stands at the condition as well.
 
 *Power*: the share of {draws} experiments with the fault named in which the rule speaks up, and in
 which any rule does. Where a rule stays silent another one may see the fault: a drift is also

@@ -24,7 +24,11 @@ from stopflow.kinetics.verdicts.condition_fit import (
     UsedShot,
     fit_condition,
 )
-from stopflow.kinetics.verdicts.fit_shot import finish_shot, prepare_shot
+from stopflow.kinetics.verdicts.fit_shot import (
+    finish_shot,
+    prepare_shot,
+    settle_law_shifts,
+)
 from stopflow.kinetics.verdicts.law_comparison import choose_law
 from stopflow.kinetics.verdicts.left_out import find_left_out
 from stopflow.kinetics.verdicts.rules import judge_shot
@@ -94,10 +98,10 @@ def analyse_experiment(
         law, notes, undecided = chosen.law, (chosen.note,), chosen.undecided
     laws = [own_law(item.shot, law) for item in usable]
     notes += tuple(note for _, note in laws if note)
-    shots = [
-        finish_shot(item, settings, law=own, undecided=undecided if own == law else ())
-        for item, (own, _) in zip(prepared, laws, strict=True)
+    finished = [
+        finish_shot(item, settings, law=own) for item, (own, _) in zip(prepared, laws, strict=True)
     ]
+    shots = settle_law_shifts(finished, law=law, undecided=undecided)
     groups = group_shots(shots)
     place = {member: number for number, group in enumerate(groups) for member in group}
     judged = tuple(

@@ -45,7 +45,8 @@ class QualityThresholds:
     law_shift_sigma, law_shift_share
         Shift of k to a law that the data do not rule out, in standard errors and as a part of k.
     law_gain
-        Fall of AICc from which another rate law is clearly better.
+        Fall of AICc from which another rate law is clearly better, where it is the only one
+        compared; the best of n laws has to gain 2 ln n more.
     time_zero_kt
         k times the time between the first point and a detected start, for laws whose k depends on
         when the reaction began.

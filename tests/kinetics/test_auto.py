@@ -7,7 +7,9 @@ import pytest
 from lab_shots import shot
 
 from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment
+from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.laws import LAWS
+from stopflow.kinetics.verdicts.law_comparison import Alternative, LawComparison, laws_ruled_out
 from stopflow.kinetics.verdicts.rules import Verdict
 from stopflow.kinetics.verdicts.sentences import say
 from stopflow.trace import Experiment
@@ -65,6 +67,88 @@ def test_the_right_law_or_none(full_proof):
             wrong.append(number)
     assert len(wrong) <= draws / 1000, wrong
     assert right[True] >= 0.95 * draws
+
+
+@pytest.mark.whole
+def test_all_shots_together_rule_a_law_out(rng):
+    """A richer law is as good as the right one on every fifth shot, by chance, and moves k.
+
+    What is clearly better on one shot still speaks.
+    """
+    time = np.linspace(0, 1, 400)
+    shots = [
+        shot(
+            np.exp(-9 * time) + 0.02 * rng.normal(size=400),
+            file=f"{number}.bka",
+            time_s=time,
+            start_s=0.0,
+        )
+        for number in range(24)
+    ]
+    together = Experiment(name="lab", shots=tuple(shots))
+    judged = analyse_experiment(together, AnalysisSettings(law="auto")).shots
+    assert [item.verdict for item in judged].count(Verdict.PASS) >= 23
+    odd = 0.88 * np.exp(-9 * time) + 0.12 * np.exp(-60 * time) + 0.02 * rng.normal(size=400)
+    shots[5] = shot(odd, file="5.bka", time_s=time, start_s=0.0)
+    together = Experiment(name="lab", shots=tuple(shots))
+    judged = analyse_experiment(together, AnalysisSettings(law="auto")).shots
+    assert judged[5].shot.law == "single"
+    assert judged[5].verdict is not Verdict.PASS
+    assert [item.verdict for item in judged].count(Verdict.PASS) >= 20
+
+
+def compared(**aicc):
+    """Rate laws compared on one shot, by their AICc; "double" moves k from 10 to 12."""
+    numbers, k = {"single": 3, "stretched": 4, "double": 5}, {"double": 12.0}
+    return LawComparison(
+        alternatives={
+            law: Alternative(
+                law=law,
+                parameters={"k_per_s": k.get(law, 10.0)} if value < np.inf else {},
+                k_per_s=k.get(law, 10.0),
+                fair_aicc=value,
+                numbers=numbers[law],
+            )
+            for law, value in aicc.items()
+        }
+    )
+
+
+def test_a_law_is_ruled_out_by_more_than_one_shot():
+    """The sum of AICc without the shot that says so loudest has to be higher by more than 10."""
+    six, seven = ([compared(single=0.0, double=2.0)] * shots for shots in (6, 7))
+    assert laws_ruled_out(six, law="single") == ()
+    assert laws_ruled_out(seven, law="single") == ("double",)
+    one = [compared(single=0.0, double=1.0)] * 5 + [compared(single=0.0, double=1000.0)]
+    assert laws_ruled_out(one, law="single") == ()
+    assert laws_ruled_out([compared(single=0.0, double=1000.0)], law="single") == ()
+    # One that was not compared on every shot, and one without a curve beside a third.
+    assert laws_ruled_out([*seven, compared(single=0.0)], law="single") == ()
+    refused = [compared(single=0.0, stretched=3.0, double=np.inf)] * 5
+    assert laws_ruled_out(refused, law="single") == ("double", "stretched")
+    assert laws_ruled_out([], law="single") == ()
+
+
+def test_a_law_that_is_ruled_out_moves_k_only_where_it_is_clearly_better(rng):
+    time = np.linspace(0, 1, 300)
+    fit = fit_trace(time, np.exp(-10 * time) + 0.01 * rng.normal(size=300), law="single")
+    for aicc, sees in ((0.5, False), (-9.9, False), (-10.1, True)):
+        laws = compared(single=0.0, double=aicc)
+        for ruled_out in ((), ("double",)):
+            shift = laws.largest_shift(fit, stderr=fit.stderr, ruled_out=ruled_out)
+            assert (shift.sigma > 0) == (sees or not ruled_out)
+
+
+@pytest.mark.parametrize("law", ["single", "single-slope"])
+def test_a_second_order_reaction_does_not_pass_in_noise(law, rng):
+    """At S/N 10 no further phase is called for, and k of one exponential is up to 40 % too low."""
+    for _ in range(8):
+        k = rng.uniform(4, 12)
+        time = np.linspace(0, 1, 500)
+        judged = analyse(1 / (1 + k * time) + 0.1 * rng.normal(size=500), time, law=law).shots[0]
+        assert judged.verdict is not Verdict.PASS
+        assert judged.shot.result is not None
+        assert judged.shot.result.laws["second-order"].parameters
 
 
 @pytest.mark.parametrize("ratio", [1.02, 1.2, 1.5])

@@ -24,6 +24,7 @@ from stopflow.kinetics.signal_checks import (
     unbroken_share,
 )
 from stopflow.kinetics.solver.refusals import REFUSALS, refuse
+from stopflow.kinetics.uncertainty.noise import Noise, estimate_noise
 from stopflow.kinetics.verdicts.findings import (
     Finding,
     Values,
@@ -111,7 +112,7 @@ def test_a_condition_says_in_words_what_its_shots_carry() -> None:
     of_series = {
         *("replicate-drift", "replicate-scatter", "scatter", "amplitude-falls", "off-curve"),
         *("little-excess", "no-excess", "without-outliers", "not-together", "shots"),
-        "none-fitted",
+        *("none-fitted", "outlier-shot", "left-out"),
     }
     assert set(CARRIED_BY_A_SHOT) == set(RULES) - of_series
     ids = [rule for rule in RULES if "-" in rule]
@@ -172,6 +173,23 @@ def test_slope_is_seen_with_a_law_that_has_none(rng: np.random.Generator) -> Non
     assert "use --law single-slope or auto" in said
 
 
+def test_the_best_of_several_laws_has_to_be_better_by_more(rng: np.random.Generator) -> None:
+    """Of five rivals the best one gains 2 ln 5 = 3.2 more by chance."""
+    result = analyse(shot(noisy(rng, decay())), law="single").shots[0].shot.result
+    assert result is not None
+    assert len(result.fit.rate_law.rivals) == 5
+    k = result.fit.k_per_s + 5 * result.k_stderr_per_s
+    own = result.laws["single"]
+    heard = []
+    for gain in (13.1, 13.3):
+        rival = replace(own, law="stretched", k_per_s=k, fair_aicc=own.fair_aicc - gain)
+        laws = replace(result.laws, alternatives={"single": own, "stretched": rival})
+        found = RULES["wrong-law"].judge
+        assert found is not None
+        heard.append(found(replace(result, laws=laws), QualityThresholds()) is not None)
+    assert heard == [False, True]
+
+
 def test_short_window(rng: np.random.Generator) -> None:
     assert "short-window" in rules_of(noisy(rng, decay(3.0), sd=0.001))
 
@@ -205,6 +223,13 @@ def test_correlated_noise_alone_is_no_misfit(rng: np.random.Generator) -> None:
             noise[at] += 0.6 * noise[at - 1]
         chances.append(misfit(noise[200:], parameters=0)[1])
     assert np.mean(np.array(chances) < 0.01) < 0.04
+
+
+def test_rounding_is_no_noise() -> None:
+    """Behind the reaction a coarse signal stays on its level, and waves are those of rounding."""
+    place = np.arange(400)
+    residuals = np.where(place < 130, 4e-4, 0.0) + 1e-14 * np.sin(place / 3)
+    assert estimate_noise(residuals) == Noise(sd=0.0, rho=0.0)
 
 
 def test_saturation_fails(rng: np.random.Generator) -> None:
@@ -389,6 +414,24 @@ def test_the_outlier_is_named(rng: np.random.Generator) -> None:
     ]
     assert named == [odd.file]
     assert found.conditions[1].findings
+
+
+def test_a_condition_names_the_shot_that_is_not_like_its_replicates(
+    rng: np.random.Generator,
+) -> None:
+    """Of three shots none is left out, and nothing is wrong with the shot itself."""
+    experiment = series(rng, {1e-3: 10.0, 2e-3: 20.0, 3e-3: 30.0, 4e-3: 40.0}, shots=3)
+    shots = list(experiment.shots)
+    odd = shots[4]
+    shots[4] = shot(noisy(rng, decay(26.0)), file=odd.file, conditions=odd.conditions)
+    found = analyse(*shots)
+    (of_shot,) = found.shots[4].among
+    assert of_shot.rule == "outlier-shot"
+    assert not found.shots[4].own
+    of_condition = found.conditions[1].findings
+    assert replace(of_shot, about=odd.file) in of_condition
+    assert "shots" not in {finding.rule for finding in of_condition}
+    assert f"in {odd.file}, k differs by" in reasons(of_condition)
 
 
 def test_a_condition_without_a_rate_fails() -> None:

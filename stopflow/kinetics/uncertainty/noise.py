@@ -14,6 +14,8 @@ SIGNIFICANT_ERRORS = 3.0
 LARGEST_CORRELATION = 0.95
 # Blocks noisier than this times the median hold a bubble or a spike.
 DISTURBED = 4.0
+# Of this part of the largest value and below, what is left is rounding, and so is its correlation.
+NO_NOISE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,8 @@ def estimate_noise(signal: FloatArray) -> Noise:
     """Estimate the noise of a signal (N >= 32) whose reaction is slow against N / 100 points.
 
     Straight lines are taken off short blocks of the last three quarters; what they take away of
-    correlated noise is put back. Blocks with a bubble or a spike are left out.
+    correlated noise is put back. Blocks with a bubble or a spike are left out. Where a coarse
+    signal stays on its level there is no noise, and the rounding of its residuals is none.
     """
     length = min(max(len(signal) // 100, SHORTEST_BLOCK), LONGEST_BLOCK)
     tail = signal[len(signal) // 4 :]
@@ -67,7 +70,8 @@ def estimate_noise(signal: FloatArray) -> Noise:
     if not quiet.all():
         rest, power = rest[quiet], power[quiet]
     total = float(power.sum())
-    if total == 0:
+    largest = max(float(tail.max()), -float(tail.min()))
+    if not sqrt(total / rest.size) > NO_NOISE * largest:
         return Noise(sd=0.0, rho=0.0)
     # Of all neighbours less those in different blocks.
     flat = rest.ravel()

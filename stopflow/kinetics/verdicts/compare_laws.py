@@ -7,7 +7,7 @@ from math import inf, log
 import numpy as np
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.laws import DEFAULT
+from stopflow.kinetics.laws import DEFAULT, find_law
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.kept_times import OfTimes
 from stopflow.kinetics.solver.projection import qr_of_rows
@@ -16,13 +16,20 @@ from stopflow.kinetics.solver.result import Fit, predict
 from stopflow.kinetics.solver.statistics import small_sample_aic
 from stopflow.kinetics.solver.window import Window
 from stopflow.kinetics.uncertainty.interval import noise_correlation
-from stopflow.kinetics.verdicts.law_comparison import Alternative, LawComparison, describe_fit
+from stopflow.kinetics.verdicts.law_comparison import (
+    AS_LIKELY,
+    Alternative,
+    LawComparison,
+    describe_fit,
+)
 from stopflow.trace import FloatArray
 
 # Rivals are fitted when a further phase could lower AICc by more than this.
 WORTH_TRYING = 10.0
 MOST_POINTS = 2000
 SECOND_RATES = 24
+# So close that the best of them is as good as a fit where noise hides the shape.
+RATES = 48
 
 
 def compare_laws(
@@ -37,9 +44,10 @@ def compare_laws(
     fits
         What is there already; must hold ``single-slope``, may hold any other law.
     tried
-        Keys of further laws to fit: where the residuals of the default law call for more.
+        Keys of further laws to fit: where the residuals of the default law call for more, and those
+        of another shape with one rate also where they are as likely.
     always
-        Also where they do not.
+        All of them, whatever the residuals say.
     """
     done = {fit.law: fit for fit in fits}
     if isinstance(window, Refusal):
@@ -48,8 +56,8 @@ def compare_laws(
     called_for = always or not slope.ok or second_phase_gain(window, slope) >= WORTH_TRYING
     found = {law: describe_fit(fit) for law, fit in done.items()}
     curves = {law: fit for law, fit in done.items() if fit.ok}
-    for law in tried if called_for else ():
-        if law in found:
+    for law in tried:
+        if law in found or not (called_for or _is_as_likely(window, law, fits)):
             continue
         fit = _fit_blocks(window, law=law)
         rest = _residuals(window, fit) if fit.ok or fit.nearest else None
@@ -109,10 +117,51 @@ def second_phase_gain(window: Window, fit: Fit) -> float:
     return -fit.points * log(max(1 - explained / whole, 1e-12)) - 2.0
 
 
+def _is_as_likely(window: Window, law: str, fits: Sequence[Fit]) -> bool:
+    """Whether a law of one rate that is no exponential has as low an AICc as the fits.
+
+    Its best curve on a grid of rates stands for its fit. Where noise hides the difference the
+    residuals of an exponential call for nothing, and yet k under the other law is another one.
+    """
+    rate_law = find_law(law)
+    if rate_law.exponentials or len(rate_law.nonlinear) > 1:
+        return False
+    time, values, root_weights = block_means(window)
+    weights = np.ones_like(time) if root_weights is None else root_weights
+    curves, baseline = _shapes(time, law)
+    frame = qr_of_rows(baseline * weights)[0].T
+    values = values * weights
+    rest = values - (frame @ values) @ frame
+    curves = curves * weights
+    curves = curves - (curves @ frame.T) @ frame
+    power = np.einsum("gn,gn->g", curves, curves)
+    explained = float(((curves @ rest) ** 2 / np.maximum(power, 1e-10)).max())
+    within = float(window.signal @ window.signal) - float(values @ values)
+    left = (float(rest @ rest) - explained + max(within, 0.0)) * window.unit**2
+    points = len(window.signal)
+    if not left > 0:
+        return False
+    numbers = len(rate_law.parameters) + 1
+    aicc = small_sample_aic(points, numbers=numbers, information=log(left / points))
+    return aicc < min(fit.aicc for fit in fits if fit.ok) + AS_LIKELY
+
+
+def _shapes_tried(time: FloatArray, law: str) -> tuple[FloatArray, FloatArray]:
+    """Curves (G, B) of a law of one rate at dimensionless times (B,), and its baseline (b, B)."""
+    rows = find_law(law).basis(time, _rates_tried(time, RATES)[:, None])
+    return rows[:, 0], rows[0, 1:]
+
+
+_shapes = OfTimes(_shapes_tried)
+
+
+def _rates_tried(time: FloatArray, count: int) -> FloatArray:
+    return np.geomspace(0.3, 1 / max(time[1] - time[0], 1e-6), count)
+
+
 def _phases_tried(time: FloatArray) -> FloatArray:
     """Further phases (G, B) at dimensionless times (B,)."""
-    rates = np.geomspace(0.3, 1 / max(time[1] - time[0], 1e-6), SECOND_RATES)
-    return np.exp(-rates[:, None] * time)
+    return np.exp(-_rates_tried(time, SECOND_RATES)[:, None] * time)
 
 
 _second_phases = OfTimes(_phases_tried)

@@ -24,7 +24,7 @@ from stopflow.kinetics.uncertainty.interval import (
 from stopflow.kinetics.uncertainty.quantisation import digitising_step
 from stopflow.kinetics.usable_points import Omission
 from stopflow.kinetics.verdicts.compare_laws import compare_laws
-from stopflow.kinetics.verdicts.law_comparison import LawComparison
+from stopflow.kinetics.verdicts.law_comparison import LawComparison, laws_ruled_out
 from stopflow.kinetics.verdicts.shot import PreparedShot, ShotAnalysis, ShotResult
 from stopflow.kinetics.verdicts.shot_errors import bound_of_k, error_factors
 from stopflow.kinetics.verdicts.shot_phases import find_inseparable, find_needless_phase
@@ -91,9 +91,8 @@ def finish_shot(
     settings: AnalysisSettings,
     *,
     law: str,
-    undecided: Sequence[str] = (),
 ) -> ShotAnalysis:
-    """Fit the chosen rate law and combine its errors; `undecided` are laws as good for all."""
+    """Fit the chosen rate law and combine its errors."""
     shot, trace = prepared.shot, prepared.shot.trace
     analysis = ShotAnalysis(
         experiment=shot.experiment,
@@ -130,11 +129,47 @@ def finish_shot(
         laws = laws.including(fit)
     refusal = find_needless_phase(fit, laws)
     if refusal is None:
-        result = _result(fit, prepared, settings, laws, trace, undecided)
+        result = _result(fit, prepared, settings, laws, trace)
         refusal = find_inseparable(fit, result.intervals)
         if refusal is None:
             return replace(analysis, result=result)
     return replace(analysis, refusal=refusal)
+
+
+def settle_law_shifts(
+    shots: Sequence[ShotAnalysis], *, law: str, undecided: Sequence[str] = ()
+) -> list[ShotAnalysis]:
+    """Have all shots of an experiment say which laws move k.
+
+    Parameters
+    ----------
+    shots
+        As `finish_shot` gives them; those of another law than `law` are compared by themselves.
+    law, undecided
+        The law of the experiment, and the others that are as good for all of its shots.
+    """
+    compared: dict[str, list[LawComparison]] = {}
+    for shot in shots:
+        if shot.result is not None:
+            compared.setdefault(shot.result.fit.law, []).append(shot.result.laws)
+    ruled_out = {own: laws_ruled_out(laws, law=own) for own, laws in compared.items()}
+    return [
+        replace(
+            shot,
+            result=replace(
+                shot.result,
+                law_shift=shot.result.laws.largest_shift(
+                    shot.result.fit,
+                    stderr=shot.result.stderr,
+                    undecided=undecided if shot.law == law else (),
+                    ruled_out=ruled_out[shot.result.fit.law],
+                ),
+            ),
+        )
+        if shot.result is not None
+        else shot
+        for shot in shots
+    ]
 
 
 def _result(
@@ -143,7 +178,6 @@ def _result(
     settings: AnalysisSettings,
     laws: LawComparison,
     trace: Trace,
-    undecided: Sequence[str],
 ) -> ShotResult:
     time_s, signal = trace.time_s, trace.signal
     kept = time_s >= fit.start_s
@@ -171,7 +205,7 @@ def _result(
         intervals=found,
         k_bound_per_s=bound_of_k(fit, time),
         laws=laws,
-        law_shift=laws.largest_shift(fit, stderr=stderr, undecided=undecided),
+        law_shift=laws.largest_shift(fit, stderr=stderr),
         law_chosen=settings.law == AUTO,
         start_inflation=rest,
         start_shift_sigma=_start_shift(fit, prepared.detection, trace),

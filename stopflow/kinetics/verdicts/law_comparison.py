@@ -107,21 +107,33 @@ class LawComparison:
         return own - rival.fair_aicc if own < inf else inf
 
     def largest_shift(
-        self, fit: Fit, *, stderr: Mapping[str, float], undecided: Sequence[str] = ()
+        self,
+        fit: Fit,
+        *,
+        stderr: Mapping[str, float],
+        undecided: Sequence[str] = (),
+        ruled_out: Sequence[str] = (),
     ) -> "RateShift":
         """Find the largest shift of a rate to a law that is not ruled out.
 
         0 when every other law is ruled out, which no law is that is better than the one fitted. A
         law of more parameters can always follow the trace as well where the one fitted is a special
-        case of it, so it counts only where it is as likely. Others count too that are `undecided`
-        by all shots of the experiment.
+        case of it, so it counts only where it is as likely; a special case of the one fitted, as
+        long as it would be reported in its place. Others count too that are `undecided` by all
+        shots of the experiment, and none that these together rule out, unless it is clearly better
+        on this shot.
         """
         lowest = min((item.fair_aicc for item in self.alternatives.values()), default=inf)
         own = self[fit.law]
+
+        def margin(law: str) -> float:
+            return AS_GOOD if law in fit.rate_law.special else NOT_RULED_OUT
+
         shifts = [
             shift_to(item, fit, stderr=stderr)
             for item in self.rivals_of(fit)
-            if item.fair_aicc <= max(lowest + NOT_RULED_OUT, own.fair_aicc)
+            if item.fair_aicc <= max(lowest + margin(item.law), own.fair_aicc)
+            and (item.law not in ruled_out or item.fair_aicc < own.fair_aicc - NOT_RULED_OUT)
             and (
                 item.numbers <= own.numbers
                 or item.fair_aicc < own.fair_aicc + AS_LIKELY
@@ -236,3 +248,28 @@ def choose_law(comparisons: Sequence[LawComparison]) -> ChosenLaw:
         simplest = best
     undecided = tuple(law for law in close if law != simplest)
     return ChosenLaw(law=simplest, note=note, undecided=undecided)
+
+
+def laws_ruled_out(comparisons: Sequence[LawComparison], *, law: str) -> tuple[str, ...]:
+    """List the laws that all shots of an experiment together rule out beside the one fitted.
+
+    By the sum of AICc over shots that all of them were compared on, whichever shot is left out.
+    """
+    compared = [set(comparison.alternatives) for comparison in comparisons]
+    others = sorted(set.intersection(*compared) - {law}) if compared else []
+    found = []
+    for other in others:
+        against = [_against(comparison, other, law) for comparison in comparisons]
+        if sum(against) - max(against) > NOT_RULED_OUT:
+            found.append(other)
+    return tuple(found)
+
+
+def _against(comparison: LawComparison, other: str, law: str) -> float:
+    """By how much AICc of another law is higher; one without a curve counts as the worst that has.
+
+    0 where the law fitted has none.
+    """
+    known = [item.fair_aicc for item in comparison.alternatives.values() if item.fair_aicc < inf]
+    own = comparison[law].fair_aicc
+    return min(comparison[other].fair_aicc, max(known)) - own if own < inf else 0.0

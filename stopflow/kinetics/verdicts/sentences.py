@@ -250,10 +250,8 @@ CARRIED_BY_A_SHOT: Final[Mapping[str, str]] = {
     "artefact-inside": "an artefact inside the fit",
     "start-removes": "a start that leaves out part of the reaction",
     "workbook-rate": "a k that differs from the workbook's rate",
-    "outlier-shot": "a k that differs from the other replicates",
-    "left-out": "a k too far from the other replicates for their mean",
 }
-"""Rule about a shot -> what the shot has, as a condition says it of several shots."""
+"""Rule about a shot alone -> what the shot has, as a condition says it of several shots."""
 
 
 def say(finding: Finding) -> str:

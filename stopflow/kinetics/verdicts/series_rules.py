@@ -150,14 +150,16 @@ def _own_findings(
     if mean.between_shot_sd_per_s > limits.scatter_share * mean.k_per_s:
         share = mean.between_shot_sd_per_s / mean.k_per_s
         findings.append(RULES["scatter"].finding(share=share))
-    odd = [shot for shot in members if shot.verdict is not Verdict.PASS and shot.left_out is None]
+    averaged = [shot for shot in members if shot.left_out is None]
+    odd = [shot for shot in averaged if shot.own]
     if odd:
         found = RULES["shots"].finding(
             of=len(members),
-            rules=tuple(dict.fromkeys(item.rule for shot in odd for item in shot.findings)),
+            rules=tuple(dict.fromkeys(item.rule for shot in odd for item in shot.own)),
             files=tuple(shot.shot.file for shot in odd),
         )
         findings.append(found)
+    findings += [replace(item, about=shot.shot.file) for shot in averaged for item in shot.among]
     return findings
 
 

@@ -1,6 +1,6 @@
 """What each rule looks for in one shot: the values of its sentence, or None when all is well."""
 
-from math import inf
+from math import inf, log
 
 from stopflow.kinetics.settings import QualityThresholds
 from stopflow.kinetics.verdicts.findings import Values
@@ -162,11 +162,15 @@ def wrong_law(result: ShotResult, limits: QualityThresholds) -> Values | None:
     if result.checks.noise_steps < limits.coarse_steps:
         # Rounding errors follow the curve: laws that follow them are no better for it.
         return None
-    for rival in result.laws.rivals_of(result.fit):
+    rivals = result.laws.rivals_of(result.fit)
+    # The chance of a gain is about exp(-gain / 2); of the largest of several, as many times that.
+    compared = max(len(rivals), len(result.fit.rate_law.rivals), 1)
+    least = limits.law_gain + 2 * log(compared)
+    for rival in rivals:
         # What may be left of the artefact is no phase of the reaction.
         gain = result.laws.gain_of(rival, result.fit) / result.start_inflation**2
         shift = shift_to(rival, result.fit, stderr=result.stderr)
-        if gain > limits.law_gain and shift.sigma > 1:
+        if gain > least and shift.sigma > 1:
             return {
                 "law": rival.law,
                 "gain": gain,
