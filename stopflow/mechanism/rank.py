@@ -19,6 +19,7 @@ from stopflow.mechanism.known import KNOWN, KnownScheme, fit_known
 from stopflow.mechanism.observations import MechanismShot
 from stopflow.mechanism.replicates import weigh_scatter
 from stopflow.mechanism.share import share_starts
+from stopflow.wording import join_words
 
 WITHIN_NOISE = 1.5
 """Mean square of the residuals, in units of the noise, that still counts as noise."""
@@ -164,7 +165,7 @@ def describe_ranking(ranked: Sequence[Ranked]) -> list[str]:
     said = []
     if len(left) > 1:
         names = [f'"{item.scheme.name}"' for item in left]
-        said.append(f"undecided between {', '.join(names[:-1])} and {names[-1]}")
+        said.append(f"undecided between {join_words(names)}")
         said += [_where_they_differ(best, other) for other in left[1:]]
     else:
         said.append(f'"{best.scheme.name}" describes the shots best')
@@ -206,7 +207,7 @@ def _describe_contained(ranked: Sequence[Ranked]) -> list[str]:
             f'"{other.scheme.name}"' for other in ranked if other.contains == item.scheme.name
         ]
         if larger:
-            names = larger[0] if len(larger) == 1 else f"{', '.join(larger[:-1])} and {larger[-1]}"
+            names = join_words(larger)
             verb, whose = ("contains", "its") if len(larger) == 1 else ("contain", "their")
             said.append(
                 f'{names} {verb} "{item.scheme.name}" as a limit and cannot be ruled out by these '

@@ -10,8 +10,8 @@ from stopflow import __version__
 from stopflow.errors import StopflowError
 from stopflow.io.folder import find_experiments
 from stopflow.pipeline.find import DESCRIPTION
-from stopflow.report.kinetics.summary import count_things
 from stopflow.store import load_dataset
+from stopflow.wording import count_things
 
 ROOM_NEEDED_GB = 2.0
 

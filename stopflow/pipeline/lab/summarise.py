@@ -22,10 +22,11 @@ from stopflow.report.kinetics.input_problems import (
 )
 from stopflow.report.kinetics.law_choice import list_law_choices, say_law_choice, say_remedies
 from stopflow.report.kinetics.repeats import list_doubtful
-from stopflow.report.kinetics.summary import count_things, further_rates, usable_shots
+from stopflow.report.kinetics.summary import further_rates, usable_shots
 from stopflow.report.paper.rounding import format_pm_groups
 from stopflow.report.paper.units import Units, build_units
 from stopflow.store import Dataset
+from stopflow.wording import count_things
 
 SHOWN_ROWS = 40
 GIVEN_STARTS = ("workbook", "decision")

@@ -21,10 +21,10 @@ from stopflow.pipeline.find import find_model
 from stopflow.pipeline.lab.ingest import ingest, ingest_settings
 from stopflow.pipeline.lab.summarise import summarise
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.rounding import format_percent, format_pm_groups
 from stopflow.report.tables.tables import write_csv, write_table_xlsx
 from stopflow.store import Dataset
+from stopflow.wording import count_things
 
 SHOWN_ROWS = 40
 TRACES_AT_ONCE = 512

@@ -12,10 +12,10 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import Parts
-from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.flow import Paragraph
 from stopflow.report.paper.style import MUTED
 from stopflow.report.paper.units import build_units
+from stopflow.wording import count_things
 
 DRAWN_EXPERIMENTS: Final = 200
 """Experiments that have pages of their own; a lab of a year has some 50."""

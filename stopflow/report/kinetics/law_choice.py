@@ -16,10 +16,10 @@ from stopflow import column_names as col
 from stopflow.errors import SettingsError
 from stopflow.kinetics.laws import RateLaw, error_columns, find_law, parameter_column
 from stopflow.kinetics.verdicts.law_comparison import NOT_RULED_OUT, rate_beside
-from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.style import shorten_middle
+from stopflow.wording import count_things
 
 _NAMED = 3
 _NAME_LENGTH = 40

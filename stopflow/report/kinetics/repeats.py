@@ -11,10 +11,10 @@ from stopflow.kinetics.verdicts.findings import Finding, parse_findings, write_f
 from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.report.kinetics.conditions import label_conditions
 from stopflow.report.kinetics.reasons import gist_in_print, kind_of, say_in_print
-from stopflow.report.kinetics.summary import count_things, join_words
 from stopflow.report.paper.flow import Block, Paragraph
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.units import Units, build_units
+from stopflow.wording import count_things, join_words
 
 _NAMED = 12
 _MANY_EXPERIMENTS = 3

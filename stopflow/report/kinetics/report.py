@@ -19,7 +19,7 @@ from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
 from stopflow.report.kinetics.extent import ATTACHED_SHOTS, explain_choice, limit_to
 from stopflow.report.kinetics.front_page import build_front_blocks
 from stopflow.report.kinetics.secondary_pages import build_secondary_blocks
-from stopflow.report.kinetics.summary import count_shots, count_things
+from stopflow.report.kinetics.summary import count_shots
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import Block, Bookmark
 from stopflow.report.paper.joining import DocumentInfo, describe_document
@@ -34,6 +34,7 @@ from stopflow.report.paper.pdf import (
 )
 from stopflow.report.paper.style import Paper, Ruler, require_paper
 from stopflow.report.tables.tables import drop_stored, order_columns, rates_text
+from stopflow.wording import count_things
 
 
 def write_kinetics_pdf(

@@ -8,8 +8,9 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.report.kinetics.secondary_titles import name_plot, place_of_plot
-from stopflow.report.kinetics.summary import FEW, count_things, join_words
+from stopflow.report.kinetics.summary import FEW
 from stopflow.report.paper.rounding import format_pm, format_value
+from stopflow.wording import count_things, join_words
 
 _MOST = 8
 """So many plots of different reactions are named one by one."""

@@ -1,7 +1,7 @@
 """The answers of the first page, as numbers and sentences: rates, trust, what to repeat."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.kinetics.laws.table import LAWS
 from stopflow.report.paper.rounding import format_digits, format_percent, format_time, set_phase
+from stopflow.wording import count_things, join_words
 
 FEW = 4
 FURTHER_RATES = {set_phase(name.removesuffix("_per_s")): name for name in LAWS["triple"].rates[1:]}
@@ -251,17 +252,6 @@ def _laws(fitted: pd.DataFrame) -> list[str]:
         f"The rates of {moved} of {len(shift)} shots move by more than two standard errors when "
         "another law is tried: look at their residuals."
     ]
-
-
-def count_things(count: int, thing: str) -> str:
-    """Write "1 shot" or "3 shots"."""
-    return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def join_words(words: Iterable[str]) -> str:
-    """Join as a sentence does: "a, b and c"."""
-    listed = list(words)
-    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
 
 
 def list_widened(shots: pd.DataFrame, cause: str) -> np.ndarray:

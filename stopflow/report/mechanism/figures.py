@@ -9,7 +9,6 @@ from stopflow.mechanism.contours import Contour
 from stopflow.mechanism.determined import RISE, Determination
 from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.scheme import Scheme, Step, write_side
-from stopflow.report.kinetics.summary import join_words
 from stopflow.report.mechanism.view import (
     LOGARITHMIC,
     MixturePanel,
@@ -29,6 +28,7 @@ from stopflow.report.paper.style import (
     shorten_middle,
 )
 from stopflow.trace import FloatArray
+from stopflow.wording import join_words
 
 ROW_MM = 12.0
 _ARROW_MM = 26.0

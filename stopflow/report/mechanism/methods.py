@@ -7,8 +7,8 @@ import numpy as np
 from stopflow.mechanism.collocate import FINE
 from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.results import FittedFolder, FittedGroup
-from stopflow.report.kinetics.summary import join_words
 from stopflow.report.paper.rounding import set_numbers
+from stopflow.wording import join_words
 
 
 def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:

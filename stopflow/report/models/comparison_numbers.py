@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from stopflow.report.data import ModelReportData
-from stopflow.report.kinetics.summary import join_words
 from stopflow.report.models.numbers import metric, text_metric
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import format_digits
+from stopflow.wording import join_words
 
 OVER_RUNS = "over_runs"
 """Where a model's metrics keep what is a mean over seeds and folds, under the CSV's names."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from stopflow import column_names as col
 from stopflow.report.data import ModelReportData
-from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.rounding import format_bytes, format_digits
+from stopflow.wording import count_things
 
 FloatArray = NDArray[np.float64]
 
