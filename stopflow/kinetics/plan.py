@@ -28,7 +28,7 @@ WORTH_WHILE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class PlannedRecording:
     """One way to record.
 
     Attributes
@@ -76,7 +76,7 @@ class Plan:
     precision: float
     fit: Fit
     start: TrimWindow
-    recordings: tuple[Recording, ...]
+    recordings: tuple[PlannedRecording, ...]
     reason: str
     note: str
 
@@ -161,10 +161,10 @@ class _Task:
         )
         return bound["k_per_s"] / self.fit.k_per_s
 
-    def recording(self, name: str, *, window_s: float, points: int) -> Recording:
+    def recording(self, name: str, *, window_s: float, points: int) -> PlannedRecording:
         """Say what a way to record would give."""
         error = self.relative_error(window_s, points)
-        return Recording(
+        return PlannedRecording(
             name=name,
             window_s=window_s,
             points=points,
@@ -173,7 +173,7 @@ class _Task:
             shots=max(ceil((error / self.precision) ** 2 - 1e-9), 1) if error < inf else 0,
         )
 
-    def same_points(self, points: int) -> Recording:
+    def same_points(self, points: int) -> PlannedRecording:
         """Stretch the sampling to the window where the bound is smallest."""
         found = minimize_scalar(
             lambda log_kt: self.relative_error(np.exp(log_kt) / self.fit.k_per_s, points),
@@ -184,7 +184,7 @@ class _Task:
         window_s = float(np.exp(found.x)) / self.fit.k_per_s
         return self.recording("as many points, best window", window_s=window_s, points=points)
 
-    def same_interval(self, interval_s: float) -> Recording:
+    def same_interval(self, interval_s: float) -> PlannedRecording:
         """Record until longer would earn less than 5 % of the error."""
         windows = self._windows(interval_s)
         errors = np.array([self._at(window_s, interval_s) for window_s in windows])
@@ -194,7 +194,7 @@ class _Task:
             "same interval, long enough", window_s=window_s, points=_points(window_s, interval_s)
         )
 
-    def one_shot(self, interval_s: float) -> list[Recording]:
+    def one_shot(self, interval_s: float) -> list[PlannedRecording]:
         """Find the shortest window in which a single shot will do; empty when none will."""
         windows = self._windows(interval_s)
         errors = np.array([self._at(window_s, interval_s) for window_s in windows])

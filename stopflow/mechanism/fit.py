@@ -15,7 +15,7 @@ from scipy.stats import chi2, qmc
 
 from stopflow.mechanism.minimise import COARSE, COARSELY, EXACT, FAIR, NEGLIGIBLE, Minimum, minimise
 from stopflow.mechanism.point import Point
-from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.problem import FitProblem
 from stopflow.mechanism.scatter import Errors, Region, measure_errors
 from stopflow.mechanism.tangents import measure_noise
 from stopflow.mechanism.thin import thin_problem
@@ -66,7 +66,7 @@ class GlobalFit:
         Why there is no fit; empty when there is one.
     """
 
-    problem: Problem
+    problem: FitProblem
     best: Minimum
     others: tuple[Minimum, ...] = ()
     point: Point
@@ -95,7 +95,7 @@ class GlobalFit:
 
 
 def fit_mechanism(
-    problem: Problem, *, generator: np.random.Generator, negligible: float = NEGLIGIBLE
+    problem: FitProblem, *, generator: np.random.Generator, negligible: float = NEGLIGIBLE
 ) -> GlobalFit:
     """Fit a scheme to all shots, globally in its constants.
 
@@ -149,7 +149,7 @@ def _spread(unit: FloatArray, squares: FloatArray) -> list[int]:
     return kept[:MOST_STARTS]
 
 
-def _explore(problem: Problem, starts: Sequence[FloatArray]) -> list[Minimum]:
+def _explore(problem: FitProblem, starts: Sequence[FloatArray]) -> list[Minimum]:
     """Step down coarsely from one start after the other until hardly a minimum is left to be found.
 
     Where n starts have led to w minima, w (n - 1) / (n - w - 2) are expected (Boender and Rinnooy
@@ -167,12 +167,12 @@ def _explore(problem: Problem, starts: Sequence[FloatArray]) -> list[Minimum]:
     return _distinct(found, NEARLY_SAME)
 
 
-def _descend(problem: Problem, start: FloatArray) -> Minimum:
+def _descend(problem: FitProblem, start: FloatArray) -> Minimum:
     return minimise(problem, start, turns=FEW_TURNS, tolerance=COARSE, negligible=COARSELY)
 
 
 def _refine(
-    problem: Problem, minima: Sequence[Minimum], *, tolerance: float, negligible: float
+    problem: FitProblem, minima: Sequence[Minimum], *, tolerance: float, negligible: float
 ) -> list[Minimum]:
     """Step further down from minima that were found more coarsely."""
     found = [
@@ -182,7 +182,7 @@ def _refine(
     return _distinct(found)
 
 
-def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
+def _scan(problem: FitProblem, grid: FloatArray) -> FloatArray:
     """Evaluate the squares of all starts in groups; a group without a solution one by one."""
     found = []
     for first in range(0, len(grid), TOGETHER):
@@ -207,7 +207,7 @@ def _is_new(item: Minimum, known: Sequence[Minimum], apart: float) -> bool:
     return all(np.abs(item.theta - other.theta).max() > apart for other in known)
 
 
-def _valleys(problem: Problem, minima: Sequence[Minimum], share: float) -> list[Minimum]:
+def _valleys(problem: FitProblem, minima: Sequence[Minimum], share: float) -> list[Minimum]:
     """Keep one minimum of each valley, the lowest few and all that are as good, lowest first.
 
     The problem is a share of the whole one, on which squares rise by as much less.
@@ -225,7 +225,7 @@ def _valleys(problem: Problem, minima: Sequence[Minimum], share: float) -> list[
     return [item for place, item in enumerate(kept) if place < MOST_MINIMA or item.squares < limit]
 
 
-def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) -> bool:
+def _same_valley(problem: FitProblem, best: Minimum, other: Minimum, limit: float) -> bool:
     """Whether a way between two minima is as good as they are: then they are one.
 
     The way leads through the values of the number that differs most, all others following.
@@ -250,7 +250,7 @@ def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) 
     return True
 
 
-def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
+def conclude(problem: FitProblem, minima: Sequence[Minimum]) -> GlobalFit:
     """Judge the minima found, lowest first: errors, and which of the others are as good."""
     free = problem.constants.count
     if not minima:
@@ -291,7 +291,7 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
     )
 
 
-def _changes(problem: Problem, best: Minimum) -> bool:
+def _changes(problem: FitProblem, best: Minimum) -> bool:
     """Whether shots change as the scheme says: by AICc, a signal that does not is ruled out."""
     flat = problem.windows.flatten(problem.windows.signal)
     offsets = len(problem.shots) * (1 + problem.detector.drift)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.mechanism.point import Point
-from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.problem import FitProblem
 from stopflow.mechanism.trajectory import Trajectory
 from stopflow.trace import FloatArray, frozen_array
 
@@ -73,7 +73,7 @@ class Minimum:
 
 
 def minimise(
-    problem: Problem,
+    problem: FitProblem,
     theta: FloatArray,
     *,
     held: Sequence[int] = (),
@@ -121,7 +121,7 @@ def minimise(
 class _Descent:
     """What stays the same on the way down: free numbers, their scale, the range of the search."""
 
-    problem: Problem
+    problem: FitProblem
     free: NDArray[np.intp]
     scale: FloatArray
     bounds: tuple[FloatArray, FloatArray]
@@ -226,7 +226,7 @@ class Known(Protocol):
 
 
 def move_along(
-    problem: Problem, known: Known, places: Sequence[int], values: FloatArray
+    problem: FitProblem, known: Known, places: Sequence[int], values: FloatArray
 ) -> FloatArray:
     """Move some free numbers to values that they are held at, the others along the tangent: (p,).
 
@@ -247,7 +247,7 @@ def move_along(
     return ahead
 
 
-def search_bounds(problem: Problem) -> tuple[FloatArray, FloatArray]:
+def search_bounds(problem: FitProblem) -> tuple[FloatArray, FloatArray]:
     """Give the ends, (p,) each, that the search does not pass."""
     (centre, width), constants = problem.box, problem.constants
     return (

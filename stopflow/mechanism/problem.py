@@ -20,7 +20,7 @@ from stopflow.trace import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Problem:
+class FitProblem:
     """A scheme with everything it is fitted to; build it with `build_problem`."""
 
     scheme: Scheme
@@ -57,7 +57,7 @@ class Problem:
         free = len(self.observed) - len(self.detector.fixed)
         return free * len(self.windows.groups) + len(self.shots) * (1 + self.detector.drift)
 
-    def with_shots(self, shots: Sequence[MechanismShot]) -> "Problem":
+    def with_shots(self, shots: Sequence[MechanismShot]) -> "FitProblem":
         """Put the same questions to other shots."""
         return build_problem(
             self.scheme,
@@ -211,7 +211,7 @@ def build_problem(
     detector: Detector,
     pre_equilibrated: Sequence[tuple[str, str]] = (),
     ageing: Ageing | None = None,
-) -> Problem:
+) -> FitProblem:
     """Put shots and scheme together.
 
     Parameters
@@ -240,7 +240,7 @@ def build_problem(
             first.append(shot)
         places.append(mixtures.setdefault(key, len(mixtures)))
     times = np.unique(np.concatenate([shot.time_s for shot in shots]))
-    return Problem(
+    return FitProblem(
         scheme=scheme,
         constants=constants,
         detector=detector,

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from stopflow.mechanism.point import Point
-from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.problem import FitProblem
 from stopflow.mechanism.tangents import SEEN, Repeats, find_tangents, measure_noise
 from stopflow.trace import FloatArray
 
@@ -127,7 +127,7 @@ class Errors:
         return Region(limit=self._repeats.limit(directions), noise=noise, found=inverse)
 
 
-def measure_errors(problem: Problem, point: Point) -> Errors:
+def measure_errors(problem: FitProblem, point: Point) -> Errors:
     """Measure the errors of the free numbers at the minimum."""
     free = problem.constants.count
     normal = point.jacobian.T @ point.jacobian

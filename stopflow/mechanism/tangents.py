@@ -15,7 +15,7 @@ from scipy.stats import chi2
 from scipy.stats import f as fisher
 
 from stopflow.mechanism.point import Point
-from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.problem import FitProblem
 from stopflow.trace import FloatArray
 
 SEEN = 1e-7
@@ -168,7 +168,7 @@ def measure_noise(squares: float, dof: int) -> float:
     return squares / dof if chi2.sf(squares, dof) < SURE else 1.0
 
 
-def find_tangents(problem: Problem, point: Point) -> Tangents:
+def find_tangents(problem: FitProblem, point: Point) -> Tangents:
     """Write residuals and derivatives of every shot in orthonormal columns of its tangent."""
     windows, free = problem.windows, problem.constants.count
     lengths = windows.lengths
@@ -203,7 +203,7 @@ def find_tangents(problem: Problem, point: Point) -> Tangents:
     )
 
 
-def find_modes(problem: Problem, point: Point, fitted: FloatArray) -> FloatArray:
+def find_modes(problem: FitProblem, point: Point, fitted: FloatArray) -> FloatArray:
     """Find what may scatter from shot to shot, and what each does to the signal: (J, n, m).
 
     A relative change of each free number, of each stated concentration, and of the amplitude;

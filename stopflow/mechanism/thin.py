@@ -6,12 +6,12 @@ from itertools import pairwise
 import numpy as np
 
 from stopflow.mechanism.observations import MechanismShot
-from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.problem import FitProblem
 
 THIN_POINTS, THIN_SHOTS = 48, 16
 
 
-def thin_problem(problem: Problem) -> Problem:
+def thin_problem(problem: FitProblem) -> FitProblem:
     """Take fewer shots, spread over the mixtures, and fewer points, dense at the beginning."""
     firsts: dict[tuple[int, str], int] = {}
     for number, shot in enumerate(problem.shots):

@@ -14,7 +14,7 @@ from stopflow.report.data import KineticsReportData
 from stopflow.report.tables.tables import drop_stored
 
 
-class Kept(Protocol):
+class KeptPages(Protocol):
     """Where parts are kept; a part that is not to be had is made again."""
 
     def find(self, key: str) -> bytes | None:
@@ -43,7 +43,7 @@ class Parts:
     is in its row, and by how the lab was read.
     """
 
-    def __init__(self, data: KineticsReportData, kept: Kept | None = None) -> None:
+    def __init__(self, data: KineticsReportData, kept: KeptPages | None = None) -> None:
         self._data, self._kept = data, kept
         self._traces: dict[int, bytes] = {}
         self._grids = GridNames()
@@ -69,7 +69,7 @@ class Parts:
         return self._kept is not None and self._kept.has(self._key(experiment, *kind))
 
     @property
-    def drawings(self) -> Kept | None:
+    def drawings(self) -> KeptPages | None:
         """Where pictures are kept that are no experiment's own; None: nowhere."""
         return self._kept
 

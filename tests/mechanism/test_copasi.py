@@ -7,7 +7,7 @@ import pytest
 
 from stopflow.mechanism.bench.cases import CASES, MICRO, build_case
 from stopflow.mechanism.bench.ways import fit_here
-from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.problem import FitProblem
 
 pytestmark = pytest.mark.skipif(find_spec("basico") is None, reason="needs copasi-basico")
 
@@ -17,7 +17,7 @@ CLOSE, APART = 1e-12, 1e-4
 """Tolerance of COPASI's integrator, and the differences by which its curves are differentiated."""
 
 
-def rest(problem: Problem, curves: np.ndarray) -> np.ndarray:
+def rest(problem: FitProblem, curves: np.ndarray) -> np.ndarray:
     """Weighted residuals of curves (J, n); the response and the offsets are projected out."""
     noise = np.array([[shot.noise_sd] for shot in problem.shots])
     x, y = curves / noise, np.array([shot.signal for shot in problem.shots]) / noise
@@ -25,7 +25,7 @@ def rest(problem: Problem, curves: np.ndarray) -> np.ndarray:
     return y - x * (x @ y) / (x @ x)
 
 
-def integrate_with_copasi(problem: Problem, model, theta: np.ndarray) -> np.ndarray:
+def integrate_with_copasi(problem: FitProblem, model, theta: np.ndarray) -> np.ndarray:
     """The observed species of every shot as COPASI computes it, in µM."""
     import basico
 
@@ -43,7 +43,7 @@ def integrate_with_copasi(problem: Problem, model, theta: np.ndarray) -> np.ndar
     return np.array(curves, dtype=float)
 
 
-def polish(problem: Problem, theta: np.ndarray) -> tuple[np.ndarray, float]:
+def polish(problem: FitProblem, theta: np.ndarray) -> tuple[np.ndarray, float]:
     """Go on by Gauss and Newton on COPASI's own curves: (logarithms, sum of squares)."""
     import basico
 

@@ -12,7 +12,7 @@ from stopflow.mechanism.determined import determine
 from stopflow.mechanism.fit import GlobalFit, conclude, fit_mechanism
 from stopflow.mechanism.minimise import minimise
 from stopflow.mechanism.observations import Detector, MechanismShot
-from stopflow.mechanism.problem import Problem, build_problem
+from stopflow.mechanism.problem import FitProblem, build_problem
 from stopflow.mechanism.scheme import parse_scheme
 
 pytestmark = pytest.mark.whole
@@ -37,7 +37,7 @@ LABS = {"shots that agree": (3, 2, 0.0), "shots that scatter": (5, 3, 1.0)}
 """Mixtures, shots of each, and the scatter in units of 1 % of concentrations, 0.5 % of signals."""
 
 
-def draw(name: str, lab: str, rng: np.random.Generator) -> Problem:
+def draw(name: str, lab: str, rng: np.random.Generator) -> FitProblem:
     """Shots of a lab: what pipettes and lamp change from shot to shot is not in the workbook."""
     text, truth, kept, (varied, low, high), seen = CASES[name]
     mixtures, shots, scatter = LABS[lab]

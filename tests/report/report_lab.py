@@ -14,13 +14,13 @@ from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.extent import choose_experiments
 from stopflow.report.kinetics.report import flow_ends
 from stopflow.report.kinetics.secondary_numbers import SecondaryPicture, build_plots
-from stopflow.report.paper.pdf import Sheet, flow_sheets
+from stopflow.report.paper.pdf import PdfSheet, flow_sheets
 from stopflow.report.paper.style import Paper, Ruler
 
 NAN = float("nan")
 
 
-def lay_out_report(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
+def lay_out_report(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[PdfSheet]:
     """Lay the whole kinetics report out, page by page, without drawing it."""
     names = choose_experiments(data.shots)
     sheets, closing = flow_ends(data, names, paper=paper, ruler=ruler)

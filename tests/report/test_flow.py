@@ -13,7 +13,7 @@ from stopflow.report.paper.flow import (
     leave_empty,
     row_picture,
 )
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.layout import draw_blocks, lay_out
 from stopflow.report.paper.page import Furniture, Page
 from stopflow.report.paper.style import PAPERS, USUAL, Ruler, printable, require_paper, styled
@@ -27,11 +27,11 @@ def ruler() -> Ruler:
     return Ruler()
 
 
-def _grid(rows: int) -> Grid:
-    columns = (Column(title="Name"), Column(title="Text", wrap=True), Column(title="N"))
+def _grid(rows: int) -> TableGrid:
+    columns = (GridColumn(title="Name"), GridColumn(title="Text", wrap=True), GridColumn(title="N"))
     words = "several words that are long enough to be broken over more than one line " * 3
     body = tuple((f"row {i}", words[: 20 + 7 * (i % 29)], str(i)) for i in range(rows))
-    return Grid(columns=columns, rows=body)
+    return TableGrid(columns=columns, rows=body)
 
 
 @pytest.mark.parametrize("paper", PAPERS.values(), ids=PAPERS)
@@ -46,7 +46,7 @@ def test_every_row_stands_once_in_order_above_the_floor(paper, rows, ruler):
             bottom = item.y_mm + item.block.height_mm(ruler, paper.text_width_mm)
             slack = getattr(item.block, "after_mm", 0.0)
             assert bottom - slack <= paper.floor_mm + 1e-6
-            if isinstance(item.block, Grid):
+            if isinstance(item.block, TableGrid):
                 seen += [row[0] for row in item.block.rows]
             elif isinstance(item.block, Paragraph):
                 words += item.block.text.count("word")
@@ -108,10 +108,10 @@ def test_a_number_stays_with_its_error_and_its_unit(ruler):
 
 
 def test_rows_that_go_on_stay_with_the_row_above(ruler):
-    columns = (Column(title="Model"), Column(title="Parameter"))
+    columns = (GridColumn(title="Model"), GridColumn(title="Parameter"))
     models = [(("Line", "k_on"), ("", "k_off"), ("", "r"))] * 30
     rows = (("first",), *(row for model in models for row in model))
-    grid = Grid(columns=columns, rows=rows, name="Fits")
+    grid = TableGrid(columns=columns, rows=rows, name="Fits")
     for room in range(20, 200):
         head, tail = grid.split(ruler, width_mm=170.0, room_mm=float(room))
         if head is None or tail is None:
@@ -261,8 +261,8 @@ def test_the_section_moved_to_a_nearly_empty_page_leaves_none_behind(ruler):
 def test_a_heading_stays_with_a_table_of_tall_rows(ruler):
     paper = PAPERS["a4"]
     words = "several words that are broken over many lines " * 12
-    table = Grid(
-        columns=(Column(title="Name"), Column(title="Text", wrap=True)),
+    table = TableGrid(
+        columns=(GridColumn(title="Name"), GridColumn(title="Text", wrap=True)),
         rows=tuple((f"row {i}", words) for i in range(4)),
     )
     for filler in range(30, 60):
@@ -274,10 +274,10 @@ def test_a_heading_stays_with_a_table_of_tall_rows(ruler):
 def test_a_table_of_several_wrapping_columns_keeps_to_the_width(ruler):
     words = "column 'Concentration after mixing (mM)' taken as concentration, in mM"
     columns = (
-        Column(title="Level"),
-        *(Column(title=title, wrap=True) for title in ("Experiment", "Place", "Found")),
+        GridColumn(title="Level"),
+        *(GridColumn(title=title, wrap=True) for title in ("Experiment", "Place", "Found")),
     )
-    grid = Grid(columns=columns, rows=(("note", words, words, words),), size=6.8)
+    grid = TableGrid(columns=columns, rows=(("note", words, words, words),), size=6.8)
     for width_mm in (168.0, 174.0):
         widths = grid.fit_widths(ruler, width_mm)
         assert sum(widths) + 2.6 * (len(widths) - 1) <= width_mm + 1e-6

@@ -24,7 +24,7 @@ from stopflow.report.kinetics.secondary_table import secondary_grid
 from stopflow.report.kinetics.secondary_titles import name_group
 from stopflow.report.kinetics.summary import summarise_rates
 from stopflow.report.kinetics.view import plot_shot, say_key
-from stopflow.report.paper.grid import Grid
+from stopflow.report.paper.grid import TableGrid
 from stopflow.report.paper.rounding import column_errors, format_pm_groups, format_value
 from stopflow.report.paper.style import HARD_BLANK, Ruler, keep_together, require_paper
 from stopflow.report.paper.units import Units, build_units
@@ -148,7 +148,7 @@ def test_nothing_to_repeat_takes_no_page(lab):
 def test_laws_of_several_phases_are_compared_by_what_is_said_to_be_the_main_rate(lab):
     name, rows = next(iter(lab.shots.groupby("experiment", sort=False).indices.items()))
     blocks = build_experiment_blocks(lab, name, rows, paper=require_paper("a4"), ruler=Ruler())
-    (grid,) = (b for b in blocks if isinstance(b, Grid) and b.name == "Models tried")
+    (grid,) = (b for b in blocks if isinstance(b, TableGrid) and b.name == "Models tried")
     units = {column.title: column.unit for column in grid.columns}
     for _, law in COMPARED:
         assert units[law.heading].startswith("main k") == (len(law.rates) > 1)
@@ -170,7 +170,9 @@ def test_problems_that_differ_in_names_alone_take_one_row(lab):
         ],
         columns=["experiment", "file", "where", "found", "expected", "level", "rule"],
     )
-    grids = [b for b in build_input_blocks(replace(lab, problems=problems)) if isinstance(b, Grid)]
+    grids = [
+        b for b in build_input_blocks(replace(lab, problems=problems)) if isinstance(b, TableGrid)
+    ]
     listed = next(grid for grid in grids if grid.name == "What was found in the input")
     assert len(listed.rows) == 1
     assert listed.rows[0][1].startswith("28 experiments: run 0")
@@ -225,7 +227,7 @@ def test_the_rates_of_further_phases_stand_on_paper_and_on_the_terminal(lab) -> 
     single = table.assign(**dict.fromkeys(further, np.nan))
     for conditions, symbols in ((single, []), (table.assign(**further), ["k₂", "k₃"])):
         data = replace(lab, conditions=conditions)
-        (grid,) = (block for block in build_condition_blocks(data) if isinstance(block, Grid))
+        (grid,) = (block for block in build_condition_blocks(data) if isinstance(block, TableGrid))
         heads = [head.title for head in grid.columns]
         assert [head for head in heads if head in ("k₂", "k₃")] == symbols
         printed = summarise(data)

@@ -13,7 +13,7 @@ from stopflow.io.metadata.disagreements import compare_sources
 from stopflow.io.metadata.sources import (
     SHOWN,
     SOURCES,
-    Quantity,
+    StatedQuantity,
     concentrations_said,
     own_name,
     parse_told,
@@ -60,7 +60,7 @@ def check_metadata(
     return tuple(shots), (*problems, *filled, *warmed)
 
 
-def _found_elsewhere(quantity: Quantity) -> dict[int, tuple[float, str]]:
+def _found_elsewhere(quantity: StatedQuantity) -> dict[int, tuple[float, str]]:
     """Return shot -> (value, source), where no workbook says any; a source of several is none."""
     if any(quantity.said["workbook"]):
         return {}
@@ -77,7 +77,7 @@ def _found_elsewhere(quantity: Quantity) -> dict[int, tuple[float, str]]:
 
 def _fill(
     shots: Sequence[Shot],
-    quantity: Quantity,
+    quantity: StatedQuantity,
     conditions: Callable[[Conditions, int, float], Conditions],
     *,
     expected: str = "",
@@ -98,7 +98,7 @@ def _fill(
 
 def _taken(
     shots: Sequence[Shot],
-    quantity: Quantity,
+    quantity: StatedQuantity,
     found: Mapping[int, tuple[float, str]],
     expected: str,
     level: Level,

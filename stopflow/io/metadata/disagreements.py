@@ -5,7 +5,7 @@ from itertools import pairwise
 from math import isclose
 
 from stopflow.errors import and_more
-from stopflow.io.metadata.sources import SAME, SHOWN, Quantity, Values, parse_told
+from stopflow.io.metadata.sources import SAME, SHOWN, StatedQuantity, Values, parse_told
 from stopflow.io.units import CONCENTRATION, find_scale
 from stopflow.trace import Problem, Shot, warning_of
 
@@ -16,7 +16,7 @@ LEAST_FILES = 3
 
 
 def compare_sources(
-    shots: Sequence[Shot], quantity: Quantity, first: str, second: str
+    shots: Sequence[Shot], quantity: StatedQuantity, first: str, second: str
 ) -> list[Problem]:
     """Compare two sources of a quantity: one finding a pattern."""
     is_molar = quantity.noun == "concentration"
@@ -73,7 +73,7 @@ def compare_sources(
     ]
 
 
-def _is_of_another(quantity: Quantity, both: Sequence[int], first: str, second: str) -> bool:
+def _is_of_another(quantity: StatedQuantity, both: Sequence[int], first: str, second: str) -> bool:
     """Tell whether one source names the same for every file and the other what was varied.
 
     The first then speaks of another species, such as the partner that was kept constant.
@@ -84,7 +84,7 @@ def _is_of_another(quantity: Quantity, both: Sequence[int], first: str, second: 
     return len(both) >= LEAST_FILES and varied[0] != varied[1] and 2 * agreeing < len(both)
 
 
-def _is_of_a_partner(shot: Shot, values: Values, quantity: Quantity) -> bool:
+def _is_of_a_partner(shot: Shot, values: Values, quantity: StatedQuantity) -> bool:
     """Tell whether a further column of the workbook holds one of these concentrations."""
     partners = []
     for header, text in shot.conditions.extra.items():
@@ -101,7 +101,7 @@ def _words(text: str) -> list[str]:
     return [word for word in plain.split() if word.endswith("M") and len(word) < 3]
 
 
-def _shift(quantity: Quantity, first: str, second: str) -> int:
+def _shift(quantity: StatedQuantity, first: str, second: str) -> int:
     """Return -1 or 1 when the files fit the neighbouring rows far better than their own; else 0."""
     rows, files = quantity.said[first], quantity.said[second]
 
@@ -121,7 +121,9 @@ def _shift(quantity: Quantity, first: str, second: str) -> int:
     return best if is_pattern and changes >= 2 else 0
 
 
-def _common_ratio(quantity: Quantity, both: Sequence[int], first: str, second: str) -> float | None:
+def _common_ratio(
+    quantity: StatedQuantity, both: Sequence[int], first: str, second: str
+) -> float | None:
     """Return the ratio of the second to the first where it is the same, and not 1, for most."""
     pairs = [(quantity.said[first][at], quantity.said[second][at]) for at in both]
     ratios = [two[0] / one[0] for one, two in pairs if len(one) == len(two) == 1 and one[0] > 0]

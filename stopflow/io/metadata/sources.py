@@ -48,7 +48,7 @@ Values = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quantity:
+class StatedQuantity:
     """A condition that several sources may say.
 
     Attributes
@@ -81,14 +81,14 @@ def _records(shot: Shot) -> list[tuple[str, str]]:
     return list(shot.trace.records[:_MOST_RECORDS]) if shot.trace is not None else []
 
 
-def concentrations_said(shots: Sequence[Shot], folder: str) -> Quantity:
+def concentrations_said(shots: Sequence[Shot], folder: str) -> StatedQuantity:
     """Collect the concentrations that each source says."""
     of_folder = parse_told(folder).concentrations_M
     headers = [
         [value for _, text in _records(shot) for value in parse_told(text).concentrations_M]
         for shot in shots
     ]
-    return Quantity(
+    return StatedQuantity(
         noun="concentration",
         said={
             "workbook": [_or_none(shot.conditions.concentration_M) for shot in shots],
@@ -101,10 +101,10 @@ def concentrations_said(shots: Sequence[Shot], folder: str) -> Quantity:
     )
 
 
-def temperatures_said(shots: Sequence[Shot], folder: str) -> Quantity:
+def temperatures_said(shots: Sequence[Shot], folder: str) -> StatedQuantity:
     """Collect the temperatures that each source says."""
     of_folder = parse_told(folder).temperatures_K
-    return Quantity(
+    return StatedQuantity(
         noun="temperature",
         said={
             "workbook": [_or_none(shot.conditions.temperature_K) for shot in shots],

@@ -35,7 +35,7 @@ UNIT_NAMES = frozenset({"unit", "units", "einheit", "einheiten", "unite", "unite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class TableHead:
     """The header of a table.
 
     Attributes
@@ -73,7 +73,7 @@ class Head:
         return self.chosen["file"][0]
 
 
-def find_heads(sheet: Sheet, names: FileNames) -> list[Head]:
+def find_heads(sheet: Sheet, names: FileNames) -> list[TableHead]:
     """Return the headers of a sheet's tables, from the top, those side by side from the left."""
     found = _first_header(sheet, names)
     if found is None:
@@ -87,7 +87,7 @@ def find_heads(sheet: Sheet, names: FileNames) -> list[Head]:
     return heads
 
 
-def fits(sheet: Sheet, head: Head, names: FileNames) -> bool:
+def fits(sheet: Sheet, head: TableHead, names: FileNames) -> bool:
     """Tell whether any cell of a table's column of file names is a file of the folder."""
     return any(as_text(cell) in names for cell in _below(sheet, head.row, head.file_column))
 
@@ -170,7 +170,7 @@ def _below(sheet: Sheet, number: int, column: int) -> Iterator[Cell]:
     return (row[column] for row in sheet.rows[number + 1 :] if column < len(row))
 
 
-def _is_header_again(sheet: Sheet, number: int, head: Head, names: FileNames) -> bool:
+def _is_header_again(sheet: Sheet, number: int, head: TableHead, names: FileNames) -> bool:
     row, column = sheet.rows[number], head.file_column
     text = as_text(row[column]) if column < len(row) else ""
     header = parse_header(text) if text and text not in names else None
@@ -179,7 +179,7 @@ def _is_header_again(sheet: Sheet, number: int, head: Head, names: FileNames) ->
     return len(match_headers(_texts(row))[0]) > 1
 
 
-def _heads_in_row(sheet: Sheet, number: int, file_column: int) -> Iterator[Head]:
+def _heads_in_row(sheet: Sheet, number: int, file_column: int) -> Iterator[TableHead]:
     """Yield the header of each table that starts in a row."""
     texts, other_units, first = _joined_texts(sheet, number, file_column)
     name = fold_name(texts[file_column])
@@ -201,7 +201,7 @@ def _heads_in_row(sheet: Sheet, number: int, file_column: int) -> Iterator[Head]
             other, second = others.pop("file")
             passed_over[other] = second
         weak = fold_name(part[column]) in QUANTITIES["file"].weak_names
-        yield Head(
+        yield TableHead(
             row=number,
             first=first,
             columns=range(start, stop),

@@ -10,7 +10,7 @@ from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.findings import Findings
 from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import Header, bare_unit, fold_name
-from stopflow.io.workbook.layout import UNIT_NAMES, Head
+from stopflow.io.workbook.layout import UNIT_NAMES, TableHead
 from stopflow.io.workbook.names import FileNames, as_text, file_key
 from stopflow.io.workbook.values import COUNTS, Entry, ValueReader, parse_cell
 from stopflow.io.workbook.vocabulary import QUANTITIES
@@ -63,7 +63,7 @@ class RowReader:
     """
 
     sheet: Sheet
-    head: Head
+    head: TableHead
     names: FileNames
     chosen: Mapping[str, tuple[int, Header]]
     values: ValueReader

@@ -17,7 +17,7 @@ from stopflow.io.workbook.decimal_signs import DecimalSign, sign_of_cells
 from stopflow.io.workbook.findings import Findings
 from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import fold_name
-from stopflow.io.workbook.layout import Head, find_heads, fits
+from stopflow.io.workbook.layout import TableHead, find_heads, fits
 from stopflow.io.workbook.names import FileNames, as_text
 from stopflow.io.workbook.remarks import remark_on_columns, remark_on_mixing, remark_on_names
 from stopflow.io.workbook.rows import RowReader, SheetRow, settle_units
@@ -105,7 +105,7 @@ def parse_sheet(sheet: Sheet, names: FileNames | None = None) -> list[SheetTable
 class _Table:
     """One table of a sheet while it is read."""
 
-    def __init__(self, sheet: Sheet, head: Head, stop: int, names: FileNames) -> None:
+    def __init__(self, sheet: Sheet, head: TableHead, stop: int, names: FileNames) -> None:
         self.sheet = sheet
         self.head = head
         numbers = range(head.first, stop)

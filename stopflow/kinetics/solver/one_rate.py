@@ -78,7 +78,7 @@ def climb(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Solution:
+class OneRateSolution:
     """Where the sum of squares is smallest, in dimensionless units.
 
     Attributes
@@ -113,7 +113,7 @@ class Solution:
 
 def close_solution(
     problem: OneRate | PlainRate, x: float, products: InnerProducts, step: float, length: float
-) -> Solution:
+) -> OneRateSolution:
     """Take the last `step` and solve for everything else, by the triangle of the projections.
 
     The Jacobian's columns (baseline, e, c d) are ``frame``, e and the rest of d times an upper
@@ -139,7 +139,7 @@ def close_solution(
     inverse = lapack.dtrtri(upper)[0] if accurate else upper
     # Here the baseline comes first, 1 before t; in a fit: rate, amplitude, slope, intercept.
     order = np.array([lines + 1, lines, *range(lines - 1, -1, -1)])
-    return Solution(
+    return OneRateSolution(
         theta=np.array([rate]),
         coefficients=np.array([amplitude, *baseline[::-1]]),
         inverse=inverse[order],
@@ -162,7 +162,7 @@ def edge_refusal(rate: float, *, fastest: float, length_s: float) -> Refusal | N
     return None
 
 
-def solve_one_rate(constraints: Constraints, window: Window) -> Solution | Refusal:
+def solve_one_rate(constraints: Constraints, window: Window) -> OneRateSolution | Refusal:
     """Scan block means, then climb on the points themselves."""
     fastest = fastest_kt(window.time)
     fine = one_rate(constraints, window)

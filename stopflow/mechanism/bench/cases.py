@@ -7,7 +7,7 @@ import numpy as np
 
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.observations import Detector, MechanismShot
-from stopflow.mechanism.problem import Problem, build_problem
+from stopflow.mechanism.problem import FitProblem, build_problem
 from stopflow.mechanism.scheme import parse_scheme
 from stopflow.trace import FloatArray
 
@@ -119,7 +119,7 @@ QUICK = ("first order", "binding", "turnover", "induced fit")
 
 def build_case(
     name: str, *, generator: np.random.Generator, points: int = POINTS
-) -> tuple[Problem, FloatArray]:
+) -> tuple[FitProblem, FloatArray]:
     """Simulate the shots of a case; return its problem and the logarithms to begin from."""
     case = CASES[name]
     scheme = parse_scheme(case.scheme)

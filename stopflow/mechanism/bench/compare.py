@@ -11,7 +11,7 @@ import numpy as np
 from stopflow.mechanism.bench.cases import CASES, POINTS, build_case
 from stopflow.mechanism.bench.ways import Reached, Way, clock, fit_here, fit_with_scipy
 from stopflow.mechanism.fit import fit_mechanism
-from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.problem import FitProblem
 
 SEED = 0
 LONG_S = 2.0
@@ -61,7 +61,7 @@ def bench_mechanism(
     return rows
 
 
-def _time_whole(problem: Problem) -> float:
+def _time_whole(problem: FitProblem) -> float:
     """Time the search that needs no starting values, with its errors, in seconds."""
     return clock(lambda: fit_mechanism(problem, generator=np.random.default_rng(SEED)))[1]
 

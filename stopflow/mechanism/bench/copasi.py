@@ -15,7 +15,7 @@ import pandas as pd
 
 from stopflow.mechanism.bench.cases import MICRO
 from stopflow.mechanism.bench.ways import TOLERANCE, Reached, clock
-from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.problem import FitProblem
 from stopflow.trace import FloatArray
 
 
@@ -36,7 +36,7 @@ WIDE = 1e3
 
 
 def fit_with_copasi(
-    problem: Problem,
+    problem: FitProblem,
     start: FloatArray,
     *,
     tolerance: float = TOLERANCE,
@@ -61,7 +61,7 @@ def fit_with_copasi(
     return Reached(constants=values * MICRO ** (1.0 - orders), squares=squares, seconds=spent)
 
 
-def build_model(problem: Problem, micro: FloatArray, *, tolerance: float) -> Any:
+def build_model(problem: FitProblem, micro: FloatArray, *, tolerance: float) -> Any:
     """Build the scheme in COPASI, in µM and s, with reactions R0, R1, ... as the steps."""
     model = basico.new_model(name="case", quantity_unit="mol", volume_unit="l", time_unit="s")
     for name in problem.scheme.species:
@@ -89,7 +89,7 @@ def build_model(problem: Problem, micro: FloatArray, *, tolerance: float) -> Any
     return model
 
 
-def _add_experiments(model: Any, problem: Problem, folder: Path) -> None:
+def _add_experiments(model: Any, problem: FitProblem, folder: Path) -> None:
     for shot in problem.shots:
         table: dict[str, Any] = {"Time": shot.time_s, "Values[signal]": shot.signal}
         for name in problem.scheme.species:
@@ -102,7 +102,7 @@ def _add_experiments(model: Any, problem: Problem, folder: Path) -> None:
         experiment.getObjectMap().setScale(1, shot.noise_sd**-2)
 
 
-def _add_items(model: Any, problem: Problem, micro: FloatArray) -> None:
+def _add_items(model: Any, problem: FitProblem, micro: FloatArray) -> None:
     items: list[dict[str, Any]] = [
         {"name": f"(R{number}).k1", "lower": value / WIDE, "upper": value * WIDE, "start": value}
         for number, value in enumerate(micro)

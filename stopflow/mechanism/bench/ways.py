@@ -16,7 +16,7 @@ from scipy.optimize import least_squares
 
 from stopflow.mechanism.bench.cases import MICRO
 from stopflow.mechanism.minimise import minimise
-from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.problem import FitProblem
 from stopflow.trace import FloatArray
 
 TOLERANCE = 1e-8
@@ -36,10 +36,10 @@ class Reached:
 
 
 Found = TypeVar("Found")
-Way = Callable[[Problem, FloatArray], Reached]
+Way = Callable[[FitProblem, FloatArray], Reached]
 
 
-def fit_here(problem: Problem, start: FloatArray, *, tolerance: float = TOLERANCE) -> Reached:
+def fit_here(problem: FitProblem, start: FloatArray, *, tolerance: float = TOLERANCE) -> Reached:
     """Follow the squares down with this program."""
     found, spent = clock(
         lambda: minimise(
@@ -49,7 +49,7 @@ def fit_here(problem: Problem, start: FloatArray, *, tolerance: float = TOLERANC
     return Reached(constants=np.exp(found.theta), squares=found.squares, seconds=spent)
 
 
-def fit_with_scipy(problem: Problem, start: FloatArray) -> Reached:
+def fit_with_scipy(problem: FitProblem, start: FloatArray) -> Reached:
     """Follow the squares down with LSODA and `least_squares`."""
     rest = _ScipyResidual(problem)
     found, spent = clock(
@@ -72,7 +72,7 @@ def clock(run: Callable[[], Found]) -> tuple[Found, float]:
 class _ScipyResidual:
     """Weighted residuals at logarithms of constants, linear parameters projected out."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: FitProblem) -> None:
         scheme = problem.scheme
         self._problem = problem
         self._net = scheme.stoichiometry()

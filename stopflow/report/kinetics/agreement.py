@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from stopflow import column_names as col
 from stopflow.kinetics.verdicts.findings import Verdict
 from stopflow.report.paper.flow import (
-    Block,
+    FlowBlock,
     Paragraph,
     build_heading,
     build_subheading,
     row_picture,
 )
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.legend import put_legend_above
 from stopflow.report.paper.rounding import format_digits, format_percent, format_value
 from stopflow.report.paper.scales import use_log_x
@@ -78,9 +78,9 @@ def _with_both(shots: pd.DataFrame, column: str) -> pd.DataFrame:
     return shots[np.isfinite(ours) & np.isfinite(theirs) & (ours > 0) & (theirs > 0)]
 
 
-def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
+def build_agreement_blocks(shots: pd.DataFrame) -> list[FlowBlock]:
     """Compose the pictures of agreement; empty when there is nothing to compare with."""
-    blocks: list[Block] = []
+    blocks: list[FlowBlock] = []
     lab = compare_rates(shots, col.WORKBOOK_RATE_PER_S)
     starts = _with_starts(shots)
     if lab is not None:
@@ -245,7 +245,7 @@ def draw_pulls(axes: Axes, *, shots: pd.DataFrame) -> None:
     put_legend_above(axes, columns=2)
 
 
-def _disagreement_blocks(shots: pd.DataFrame) -> list[Block]:
+def _disagreement_blocks(shots: pd.DataFrame) -> list[FlowBlock]:
     both = _with_both(shots, col.WORKBOOK_RATE_PER_S)
     relative = both[col.K_PER_S] / both[col.WORKBOOK_RATE_PER_S] - 1
     listed = both.assign(relative=relative, size=relative.abs())
@@ -262,14 +262,14 @@ def _disagreement_blocks(shots: pd.DataFrame) -> list[Block]:
         for row in listed.itertuples(index=False)
     )
     columns = (
-        Column(title="Experiment"),
-        Column(title="File"),
-        Column(title="k", unit="s⁻¹", align="right"),
-        Column(title="Lab", unit="s⁻¹", align="right"),
-        Column(title="Difference", align="right"),
-        Column(title="Verdict", verdict=True),
+        GridColumn(title="Experiment"),
+        GridColumn(title="File"),
+        GridColumn(title="k", unit="s⁻¹", align="right"),
+        GridColumn(title="Lab", unit="s⁻¹", align="right"),
+        GridColumn(title="Difference", align="right"),
+        GridColumn(title="Verdict", verdict=True),
     )
     return [
         build_subheading("Largest differences"),
-        Grid(columns=columns, rows=rows, size=6.8, name="Largest differences"),
+        TableGrid(columns=columns, rows=rows, size=6.8, name="Largest differences"),
     ]

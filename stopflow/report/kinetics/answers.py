@@ -21,7 +21,7 @@ from stopflow.report.kinetics.summary import (
     summarise_rates,
     usable_shots,
 )
-from stopflow.report.paper.flow import Block
+from stopflow.report.paper.flow import FlowBlock
 from stopflow.report.paper.rounding import format_digits
 from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, WASH, Ruler, printable
 from stopflow.report.paper.units import build_units
@@ -69,7 +69,7 @@ class AnswerBox:
         *,
         width_mm: float,  # noqa: ARG002
         room_mm: float,  # noqa: ARG002
-    ) -> tuple[Block | None, Block | None]:
+    ) -> tuple[FlowBlock | None, FlowBlock | None]:
         """Never cut."""
         return None, self
 

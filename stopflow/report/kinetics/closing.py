@@ -9,8 +9,8 @@ from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.input_problems import kind_of_problem
 from stopflow.report.kinetics.methods import write_methods
-from stopflow.report.paper.flow import Block, Paragraph, build_heading, build_subheading
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.flow import FlowBlock, Paragraph, build_heading, build_subheading
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.style import MUTED, printable
 
 _FIRST = ("version", "command", "created", "seed", "settings", "libraries")
@@ -21,7 +21,7 @@ _NAMES_NOTE = (
 )
 
 
-def build_methods_blocks(data: KineticsReportData) -> list[Block]:
+def build_methods_blocks(data: KineticsReportData) -> list[FlowBlock]:
     """Compose the methods."""
     return [
         build_heading("Methods, ready to paste", level=0),
@@ -29,7 +29,7 @@ def build_methods_blocks(data: KineticsReportData) -> list[Block]:
     ]
 
 
-def build_input_blocks(data: KineticsReportData) -> list[Block]:
+def build_input_blocks(data: KineticsReportData) -> list[FlowBlock]:
     """Compose what was found in the input, if there is anything."""
     if not len(data.problems):
         return []
@@ -37,7 +37,7 @@ def build_input_blocks(data: KineticsReportData) -> list[Block]:
     return [heading, _problem_grid(data.problems)]
 
 
-def build_appendix_blocks(data: KineticsReportData, *, listed: Collection[str]) -> list[Block]:
+def build_appendix_blocks(data: KineticsReportData, *, listed: Collection[str]) -> list[FlowBlock]:
     """Compose the provenance.
 
     Parameters
@@ -52,7 +52,7 @@ def build_appendix_blocks(data: KineticsReportData, *, listed: Collection[str]) 
 
 def build_provenance_blocks(
     provenance: Mapping[str, object], *, names: Iterable[object]
-) -> list[Block]:
+) -> list[FlowBlock]:
     """Compose version, command, settings and libraries as a table.
 
     Parameters
@@ -60,7 +60,7 @@ def build_provenance_blocks(
     names
         Names in the report; a note follows where one of them cannot be printed.
     """
-    blocks: list[Block] = [
+    blocks: list[FlowBlock] = [
         build_heading("Appendix: provenance", level=0),
         _provenance_grid(provenance),
     ]
@@ -70,7 +70,7 @@ def build_provenance_blocks(
     return blocks
 
 
-def _problem_grid(problems: pd.DataFrame) -> Grid:
+def _problem_grid(problems: pd.DataFrame) -> TableGrid:
     """List problems, errors first; those that differ in names and numbers alone take one row."""
     order = {"error": 0, "warning": 1, "note": 2}
     groups: dict[Hashable, list[tuple[str, str, str, str]]] = {}
@@ -91,12 +91,14 @@ def _problem_grid(problems: pd.DataFrame) -> Grid:
     ]
     rows.sort(key=lambda row: order.get(row[0], 3))
     columns = (
-        Column(title="Level"),
-        Column(title="Experiment", wrap=True),
-        Column(title="Place", wrap=True),
-        Column(title="Found", wrap=True),
+        GridColumn(title="Level"),
+        GridColumn(title="Experiment", wrap=True),
+        GridColumn(title="Place", wrap=True),
+        GridColumn(title="Found", wrap=True),
     )
-    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="What was found in the input")
+    return TableGrid(
+        columns=columns, rows=tuple(rows), size=6.8, name="What was found in the input"
+    )
 
 
 def _listed(names: Iterable[str], things: str) -> str:
@@ -124,10 +126,10 @@ def list_provenance(provenance: Mapping[str, object]) -> list[tuple[str, str]]:
     return rows or [("–", "nothing was recorded")]
 
 
-def _provenance_grid(provenance: Mapping[str, object]) -> Grid:
-    columns = (Column(title="Setting"), Column(title="Value", wrap=True))
+def _provenance_grid(provenance: Mapping[str, object]) -> TableGrid:
+    columns = (GridColumn(title="Setting"), GridColumn(title="Value", wrap=True))
     listed = tuple(list_provenance(provenance))
-    return Grid(columns=columns, rows=listed, size=6.8, name="Provenance")
+    return TableGrid(columns=columns, rows=listed, size=6.8, name="Provenance")
 
 
 def _joined(value: object) -> str:
@@ -138,7 +140,7 @@ def _joined(value: object) -> str:
     return "not set" if value is None else str(value)
 
 
-def _digest_blocks(data: KineticsReportData, listed: Collection[str]) -> list[Block]:
+def _digest_blocks(data: KineticsReportData, listed: Collection[str]) -> list[FlowBlock]:
     """SHA-256 of what was read, one an experiment: 1,200 of them would fill pages."""
     lines: dict[str, list[str]] = {}
     for path, digest in _input_digests(data).items():
@@ -152,9 +154,9 @@ def _digest_blocks(data: KineticsReportData, listed: Collection[str]) -> list[Bl
         if name in listed
     ]
     columns = (
-        Column(title="Experiment"),
-        Column(title="Files", align="right"),
-        Column(title="SHA-256", whole=True),
+        GridColumn(title="Experiment"),
+        GridColumn(title="Files", align="right"),
+        GridColumn(title="SHA-256", whole=True),
     )
     note = (
         "One SHA-256 per experiment, taken over the sorted lines “SHA-256, two spaces, file name” "
@@ -163,7 +165,7 @@ def _digest_blocks(data: KineticsReportData, listed: Collection[str]) -> list[Bl
     return [
         build_subheading("Input files"),
         Paragraph(text=note, size=7.0, colour=MUTED, keep_with_next=True),
-        Grid(columns=columns, rows=tuple(rows), size=6.4, name="Input files"),
+        TableGrid(columns=columns, rows=tuple(rows), size=6.4, name="Input files"),
     ]
 
 

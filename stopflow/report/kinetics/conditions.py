@@ -25,7 +25,7 @@ _AMOUNT_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class ConditionSeries:
     """The shots of one condition and their look.
 
     Attributes
@@ -93,7 +93,7 @@ def constant_conditions(table: pd.DataFrame, units: Units) -> str:
     return ", ".join(said)
 
 
-def build_series(shots: pd.DataFrame, units: Units) -> list[Series]:
+def build_series(shots: pd.DataFrame, units: Units) -> list[ConditionSeries]:
     """Group the shots of one experiment by condition, in order of what varies.
 
     Parameters
@@ -105,7 +105,7 @@ def build_series(shots: pd.DataFrame, units: Units) -> list[Series]:
     colours = ordered_colours(len(groups))
     rows = shots.index.tolist()
     return [
-        Series(
+        ConditionSeries(
             condition=condition,
             label=label,
             colour=colours[place],

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from stopflow.report.kinetics.conditions import Series
+from stopflow.report.kinetics.conditions import ConditionSeries
 from stopflow.report.kinetics.experiment_numbers import (
-    Curve,
+    DrawnCurve,
     ExperimentPicture,
     ResidualBand,
     ShotPicture,
@@ -121,7 +121,9 @@ def _draw_log_signal(axes: Axes, picture: ExperimentPicture) -> None:
         use_log_x(axes, low, high * 1.05)
 
 
-def _draw_shots(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve | None]) -> None:
+def _draw_shots(
+    axes: Axes, picture: ExperimentPicture, curves: Sequence[DrawnCurve | None]
+) -> None:
     shown = [
         (np.column_stack([curve.x * picture.time_factor, curve.y]), shot)
         for curve, shot in zip(curves, picture.shots, strict=True)
@@ -148,7 +150,7 @@ def _trace_colour(picture: ExperimentPicture, shot: ShotPicture, *, judged: bool
     return MUTED if len(picture.series) == 1 else picture.series[shot.series].colour
 
 
-def _draw_fits(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve | None]) -> None:
+def _draw_fits(axes: Axes, picture: ExperimentPicture, curves: Sequence[DrawnCurve | None]) -> None:
     bold = [(curve, place) for place in picture.bold if (curve := curves[place]) is not None]
     lines = [np.column_stack([c.x * picture.time_factor, c.y]) for c, _ in bold]
     series = [picture.series[picture.shots[place].series] for _, place in bold]
@@ -223,7 +225,7 @@ def _draw_residuals(
 
 
 def _draw_key(
-    page: Page, series: Sequence[Series], x_mm: float, y_mm: float, *, width_mm: float
+    page: Page, series: Sequence[ConditionSeries], x_mm: float, y_mm: float, *, width_mm: float
 ) -> float:
     """Draw the key of colours above a picture; return the height it took."""
     if len(series) < 2:
@@ -242,7 +244,7 @@ def _draw_key(
     return y - y_mm + 4.4
 
 
-def _draw_scale(page: Page, series: Sequence[Series], x_mm: float, y_mm: float) -> float:
+def _draw_scale(page: Page, series: Sequence[ConditionSeries], x_mm: float, y_mm: float) -> float:
     """Draw many conditions as a strip of colours with the first, middle and last named."""
     wide = 90.0 / len(series)
     for place, item in enumerate(series):

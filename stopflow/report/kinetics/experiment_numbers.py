@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stopflow import column_names as col
 from stopflow.kinetics.laws import LAWS, parameter_column
 from stopflow.report.data import KineticsReportData, TracePair
-from stopflow.report.kinetics.conditions import Series
+from stopflow.report.kinetics.conditions import ConditionSeries
 from stopflow.report.kinetics.experiment_tables import ExperimentTables
 from stopflow.report.paper.decimate import FloatArray, bucket_sums, decimate_min_max, envelope
 from stopflow.report.tables.tables import signal_unit
@@ -33,7 +33,7 @@ _DRAWN = tuple(dict.fromkeys((col.LAW, col.K_PER_S, col.START_S, col.END_S, *_PA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Curve:
+class DrawnCurve:
     """x and y of a line; for an outline, the lower edge forwards and the upper one back."""
 
     x: FloatArray
@@ -57,10 +57,10 @@ class ShotPicture:
 
     series: int
     start_s: float
-    trace: Curve
-    log_trace: Curve | None
-    fit: Curve | None
-    log_fit: Curve | None
+    trace: DrawnCurve
+    log_trace: DrawnCurve | None
+    fit: DrawnCurve | None
+    log_fit: DrawnCurve | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,7 +104,7 @@ class ExperimentPicture:
         condition.
     """
 
-    series: tuple[Series, ...]
+    series: tuple[ConditionSeries, ...]
     shots: tuple[ShotPicture, ...]
     residuals: ResidualBand | None
     log_residuals: ResidualBand | None
@@ -224,17 +224,19 @@ def _log_edges(first: float, last: float, buckets: int) -> FloatArray:
 
 def _reduce(
     x: FloatArray, y: FloatArray, edges: FloatArray, buckets: int, *, outlined: bool
-) -> Curve:
+) -> DrawnCurve:
     if not outlined:
-        return Curve(**dict(zip("xy", decimate_min_max(x, y, buckets=2 * buckets), strict=True)))
+        return DrawnCurve(
+            **dict(zip("xy", decimate_min_max(x, y, buckets=2 * buckets), strict=True))
+        )
     middle, low, high = envelope(x, y, edges=edges)
-    return Curve(x=np.concatenate([middle, middle[::-1]]), y=np.concatenate([low, high[::-1]]))
+    return DrawnCurve(x=np.concatenate([middle, middle[::-1]]), y=np.concatenate([low, high[::-1]]))
 
 
-def _thin(x: FloatArray, y: FloatArray) -> Curve:
+def _thin(x: FloatArray, y: FloatArray) -> DrawnCurve:
     """About 160 points of a smooth curve, crowded where it begins."""
     keep = _kept_points(len(x))
-    return Curve(x=x[keep], y=y[keep])
+    return DrawnCurve(x=x[keep], y=y[keep])
 
 
 @lru_cache(maxsize=64)

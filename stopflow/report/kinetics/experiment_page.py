@@ -17,7 +17,7 @@ from stopflow.report.kinetics.experiment_pictures import build_picture_blocks, w
 from stopflow.report.kinetics.experiment_room import share_room
 from stopflow.report.kinetics.experiment_tables import ExperimentTables, take_experiment
 from stopflow.report.kinetics.repeats import (
-    Repeats,
+    ShotsToRepeat,
     group_repeats,
     group_series,
     list_doubtful,
@@ -32,13 +32,13 @@ from stopflow.report.kinetics.summary import (
 )
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.flow import (
-    Block,
     Bookmark,
+    FlowBlock,
     Paragraph,
     build_note,
     build_subheading,
 )
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.rounding import MISSING, format_digits, format_pm_column
 from stopflow.report.paper.style import MUTED, Paper, Ruler, printable
 
@@ -60,7 +60,7 @@ _SIZE, _SMALLER_SIZE = 6.8, 6.2
 
 def build_experiment_blocks(
     data: KineticsReportData, name: str, rows: Sequence[int], *, paper: Paper, ruler: Ruler
-) -> list[Block]:
+) -> list[FlowBlock]:
     """Compose the page of one experiment; long tables run on to further pages.
 
     Parameters
@@ -77,13 +77,13 @@ def build_experiment_blocks(
         f"{counts.fitted} fitted, {counts.warned} warned, {counts.refused} refused",
         f"{len(doubtful)} of {len(series)} series warned" if len(doubtful) else "",
     ]
-    blocks: list[Block] = [
+    blocks: list[FlowBlock] = [
         _title(name, ruler, paper),
         Paragraph(
             text="  ·  ".join(part for part in said if part), size=8.0, colour=MUTED, after_mm=2.5
         ),
     ]
-    below: list[Block] = []
+    below: list[FlowBlock] = []
     if counts.fitted:
         below += [build_subheading("Models tried"), _models_grid(tables)]
     repeats = group_series(doubtful, series, units)
@@ -92,7 +92,7 @@ def build_experiment_blocks(
         return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
     captions = write_captions(counts, has_cuts=bool(tables.cuts))
 
-    def measure_mm(*part: Block) -> float:
+    def measure_mm(*part: FlowBlock) -> float:
         return sum(block.height_mm(ruler, paper.text_width_mm) for block in part)
 
     share = partial(
@@ -119,15 +119,15 @@ def _title(name: str, ruler: Ruler, paper: Paper) -> Paragraph:
     return Paragraph(text=name, size=size, bold=True, after_mm=0.6, leading=1.25, bookmark=bookmark)
 
 
-def _set_smaller(blocks: Sequence[Block]) -> list[Block]:
+def _set_smaller(blocks: Sequence[FlowBlock]) -> list[FlowBlock]:
     """Set tables in smaller type, so that those that just miss a page fit on it."""
     return [
-        replace(block, size=_SMALLER_SIZE, measured={}) if isinstance(block, Grid) else block
+        replace(block, size=_SMALLER_SIZE, measured={}) if isinstance(block, TableGrid) else block
         for block in blocks
     ]
 
 
-def _models_grid(tables: ExperimentTables) -> Grid:
+def _models_grid(tables: ExperimentTables) -> TableGrid:
     shots, series = tables.shots, tables.series
     places = {row: place for place, row in enumerate(shots.index)}
     names = [name for name in (*_MODEL_COLUMNS, *_CRITERIA) if name in shots]
@@ -155,22 +155,22 @@ def _models_grid(tables: ExperimentTables) -> Grid:
         for place, (item, own) in enumerate(zip(series, fitted, strict=True))
     ]
     columns = (
-        Column(title="Condition"),
-        Column(title="Used", align="right"),
+        GridColumn(title="Condition"),
+        GridColumn(title="Used", align="right"),
         *(
-            Column(title=law.heading, unit=f"{law.compared_rate} / s⁻¹", align="right")
+            GridColumn(title=law.heading, unit=f"{law.compared_rate} / s⁻¹", align="right")
             for _, law in COMPARED
         ),
-        *(Column(title="Reported", unit=f"{name} / s⁻¹", align="right") for name in reported),
-        Column(title="Lowest AICc", unit="shots", align="left"),
-        Column(title="Other law that fits", unit="shift of k, SE", align="right"),
+        *(GridColumn(title="Reported", unit=f"{name} / s⁻¹", align="right") for name in reported),
+        GridColumn(title="Lowest AICc", unit="shots", align="left"),
+        GridColumn(title="Other law that fits", unit="shift of k, SE", align="right"),
     )
     kept = [
         place
         for place, column in enumerate(columns)
         if not column.unit.endswith("s⁻¹") or any(row[place] != MISSING for row in rows)
     ]
-    return Grid(
+    return TableGrid(
         columns=tuple(columns[place] for place in kept),
         rows=tuple(tuple(row[place] for place in kept) for row in rows),
         size=_SIZE,
@@ -217,7 +217,7 @@ def _known(shots: Columns, column: str) -> FloatArray:
     return values[np.isfinite(values)]
 
 
-def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
+def _verdict_grid(shots: pd.DataFrame, series: Sequence[ShotsToRepeat]) -> TableGrid:
     passed = shots[shots[col.VERDICT] == "PASS"]
     rows = [(item.verdict, "series", f"{item.reason}: {name_files(item.names)}") for item in series]
     for item in group_repeats(list_repeats(shots)):
@@ -225,8 +225,8 @@ def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
     if len(passed):
         rows.append(("PASS", str(len(passed)), "passed every check"))
     columns = (
-        Column(title="Verdict", verdict=True),
-        Column(title="Shots", align="right"),
-        Column(title="Reason and files", wrap=True),
+        GridColumn(title="Verdict", verdict=True),
+        GridColumn(title="Shots", align="right"),
+        GridColumn(title="Reason and files", wrap=True),
     )
-    return Grid(columns=columns, rows=tuple(rows), size=_SIZE, name="Verdicts")
+    return TableGrid(columns=columns, rows=tuple(rows), size=_SIZE, name="Verdicts")

@@ -17,7 +17,7 @@ from stopflow.report.kinetics.experiment_room import Room
 from stopflow.report.kinetics.experiment_strip import draw_cuts, draw_rates
 from stopflow.report.kinetics.experiment_tables import ExperimentTables
 from stopflow.report.kinetics.summary import Counts
-from stopflow.report.paper.flow import Block, Picture, build_note
+from stopflow.report.paper.flow import FlowBlock, Picture, build_note
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.style import MUTED
 
@@ -78,7 +78,7 @@ def build_picture_blocks(
     *,
     room: Room,
     captions: Captions,
-) -> Sequence[Block]:
+) -> Sequence[FlowBlock]:
     """Compose the pictures of an experiment, in the room they have; some shot must be readable."""
     # Drawn from once for both, and not before they are drawn.
     prepare = cache(partial(build_experiment_picture, data, tables))

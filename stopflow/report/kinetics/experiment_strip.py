@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from stopflow import column_names as col
-from stopflow.report.kinetics.conditions import Series
+from stopflow.report.kinetics.conditions import ConditionSeries
 from stopflow.report.kinetics.experiment_figures import shade_artefact
 from stopflow.report.kinetics.experiment_numbers import ExperimentPicture
 from stopflow.report.kinetics.experiment_tables import CutLine, ExperimentTables
@@ -101,7 +101,7 @@ class _RateColumn:
         (2, 2) ends of the line of the condition's rate, NaN where it has none.
     """
 
-    series: Series
+    series: ConditionSeries
     x: FloatArray
     k: FloatArray
     passed: NDArray[np.bool_]
@@ -157,7 +157,9 @@ def _draw_marks(axes: Axes, item: _RateColumn) -> None:
         axes.add_artist(marks)
 
 
-def _name_columns(axes: Axes, series: Sequence[Series], ruler: Ruler, *, width_mm: float) -> None:
+def _name_columns(
+    axes: Axes, series: Sequence[ConditionSeries], ruler: Ruler, *, width_mm: float
+) -> None:
     """Name the columns below, aslant where the names would run into each other."""
     count = len(series)
     step = max(1, int(np.ceil(count / 10)))

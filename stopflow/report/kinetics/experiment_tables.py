@@ -8,7 +8,7 @@ import pandas as pd
 
 from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData, made_once
-from stopflow.report.kinetics.conditions import Series, build_series
+from stopflow.report.kinetics.conditions import ConditionSeries, build_series
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.units import Units, build_units
 
@@ -52,7 +52,7 @@ class ExperimentTables:
     shots: pd.DataFrame
     conditions: pd.DataFrame
     units: Units
-    series: tuple[Series, ...]
+    series: tuple[ConditionSeries, ...]
     cuts: tuple[CutLine, ...]
 
 

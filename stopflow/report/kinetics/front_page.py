@@ -15,7 +15,7 @@ from stopflow.report.kinetics.summary import (
     state_left_out,
     state_trust,
 )
-from stopflow.report.paper.flow import Block, Paragraph, Picture, build_heading
+from stopflow.report.paper.flow import FlowBlock, Paragraph, Picture, build_heading
 from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.style import (
     INK,
@@ -28,10 +28,10 @@ _NAME_LENGTH = 60
 _MOST_DISAGREEMENTS = 6
 
 
-def build_front_blocks(data: KineticsReportData) -> list[Block]:
+def build_front_blocks(data: KineticsReportData) -> list[FlowBlock]:
     """Compose the answers: rates, trust, repeats, in this order."""
     counts = count_shots(data.shots)
-    blocks: list[Block] = [
+    blocks: list[FlowBlock] = [
         *build_title("Rate constants", _what(data, counts)),
         _count_cells(counts, len(list_doubtful(data.conditions))),
     ]

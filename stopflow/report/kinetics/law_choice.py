@@ -16,7 +16,7 @@ from stopflow import column_names as col
 from stopflow.errors import SettingsError
 from stopflow.kinetics.laws import RateLaw, error_columns, find_law, parameter_column
 from stopflow.kinetics.verdicts.law_comparison import NOT_RULED_OUT, rate_beside
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.style import shorten_middle
 from stopflow.wording import count_things
@@ -172,7 +172,7 @@ def is_listed(choices: list[LawChoice]) -> bool:
     return len(choices) > _NAMED
 
 
-def law_choice_grid(choices: list[LawChoice]) -> Grid:
+def law_choice_grid(choices: list[LawChoice]) -> TableGrid:
     """Set the choices as a table, a row an experiment."""
     rows = tuple(
         (
@@ -188,16 +188,16 @@ def law_choice_grid(choices: list[LawChoice]) -> Grid:
         for choice in choices
     )
     columns = (
-        Column(title="Experiment"),
-        Column(title="Fitted"),
-        Column(title="Next best"),
-        Column(title="AICc", unit="next − fitted", align="right"),
-        Column(title="Shots", align="right"),
-        Column(title="Shift of k", align="right"),
-        Column(title="Shift of k", unit="SE", align="right"),
-        Column(title="Choice"),
+        GridColumn(title="Experiment"),
+        GridColumn(title="Fitted"),
+        GridColumn(title="Next best"),
+        GridColumn(title="AICc", unit="next − fitted", align="right"),
+        GridColumn(title="Shots", align="right"),
+        GridColumn(title="Shift of k", align="right"),
+        GridColumn(title="Shift of k", unit="SE", align="right"),
+        GridColumn(title="Choice"),
     )
-    return Grid(columns=columns, rows=rows, size=6.8, name="Choice of the rate law")
+    return TableGrid(columns=columns, rows=rows, size=6.8, name="Choice of the rate law")
 
 
 def _signed(value: float, digits: int) -> str:

@@ -18,8 +18,8 @@ from stopflow.report.kinetics.summary import (
     has_several_phases,
     join_words,
 )
-from stopflow.report.paper.flow import Block, build_heading, build_note
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.flow import FlowBlock, build_heading, build_note
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.rounding import (
     MISSING,
     column_errors,
@@ -43,14 +43,14 @@ Say = Callable[[Row], str]
 """What the cell of a column says of a condition."""
 
 
-def build_condition_blocks(data: KineticsReportData) -> list[Block]:
+def build_condition_blocks(data: KineticsReportData) -> list[FlowBlock]:
     """Compose the table with its heading and its note; nothing without conditions."""
     if not len(data.conditions):
         return []
     return [build_heading(TITLE), _condition_grid(data), build_note(_table_note(data))]
 
 
-def _condition_grid(data: KineticsReportData) -> Grid:
+def _condition_grid(data: KineticsReportData) -> TableGrid:
     files = name_files_apart(data.shots, data.conditions)
     table = sort_conditions(data.conditions.assign(file=files))
     relative = table[col.K_STDERR_PER_S] / table[col.K_PER_S]
@@ -75,10 +75,10 @@ def _condition_grid(data: KineticsReportData) -> Grid:
             rounded |= {error_columns(name)[0]: even[place] for name, even in further.items()}
             rows.append(tuple(say(rounded) for _, say in columns))
     heads = tuple(head for head, _ in columns)
-    return Grid(columns=heads, rows=tuple(rows), size=6.9, after_mm=1.5, name=TITLE)
+    return TableGrid(columns=heads, rows=tuple(rows), size=6.9, after_mm=1.5, name=TITLE)
 
 
-def _shown_columns(table: pd.DataFrame, *, signal: str) -> list[tuple[Column, Say]]:
+def _shown_columns(table: pd.DataFrame, *, signal: str) -> list[tuple[GridColumn, Say]]:
     """Return the columns that have something to say of these conditions, in their order."""
     units, varying = build_units(table), varying_columns(table)
     known = [name for name in _USUAL if np.isfinite(table[name]).any()]
@@ -88,10 +88,10 @@ def _shown_columns(table: pd.DataFrame, *, signal: str) -> list[tuple[Column, Sa
         *(name for name in (col.FILE, col.OUTLIER_FILES) if any(table[name])),
     }
     shown |= {col.K_FROM} if set(table[col.K_FROM]) - {"each"} else set()
-    listed: list[tuple[str, Column, Say]] = [
-        (col.FILE, Column(title="File"), itemgetter(col.FILE)),
-        (col.SUBSTRATE, Column(title="Substrate"), _word(col.SUBSTRATE)),
-        (col.MIXTURE, Column(title="Mixture"), _word(col.MIXTURE)),
+    listed: list[tuple[str, GridColumn, Say]] = [
+        (col.FILE, GridColumn(title="File"), itemgetter(col.FILE)),
+        (col.SUBSTRATE, GridColumn(title="Substrate"), _word(col.SUBSTRATE)),
+        (col.MIXTURE, GridColumn(title="Mixture"), _word(col.MIXTURE)),
         _amount("Conc.", col.CONCENTRATION_M, units.concentration),
         _amount("I", col.IONIC_STRENGTH_M, units.ionic_strength),
         (col.TEMPERATURE_K, _right("T", "°C"), lambda row: format_celsius(row[col.TEMPERATURE_K])),
@@ -112,16 +112,16 @@ def _shown_columns(table: pd.DataFrame, *, signal: str) -> list[tuple[Column, Sa
         ("", _right("Half-life"), _say_half_life),
         ("", _right("Amplitude", signal), _digits(col.AMPLITUDE, 3)),
         ("", _right("S/N"), _digits(col.SIGNAL_TO_NOISE, 2)),
-        ("", Column(title="Verdict", verdict=True), _word(col.VERDICT)),
+        ("", GridColumn(title="Verdict", verdict=True), _word(col.VERDICT)),
     ]
     return [(head, say) for needs, head, say in listed if needs in {"", *shown}]
 
 
-def _right(title: str, unit: str = "") -> Column:
-    return Column(title=title, unit=unit, align="right")
+def _right(title: str, unit: str = "") -> GridColumn:
+    return GridColumn(title=title, unit=unit, align="right")
 
 
-def _amount(title: str, name: str, unit: Unit | None) -> tuple[str, Column, Say]:
+def _amount(title: str, name: str, unit: Unit | None) -> tuple[str, GridColumn, Say]:
     """Return a column of concentrations; without a common unit, each cell has its own."""
     return name, _right(title, unit[1] if unit else ""), lambda row: write_amount(row[name], unit)
 

@@ -11,8 +11,8 @@ from stopflow.kinetics.verdicts.findings import Finding, parse_findings, write_f
 from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.report.kinetics.conditions import label_conditions
 from stopflow.report.kinetics.reasons import gist_in_print, kind_of, say_in_print
-from stopflow.report.paper.flow import Block, Paragraph
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.flow import FlowBlock, Paragraph
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.units import Units, build_units
 from stopflow.wording import count_things, join_words
 
@@ -30,7 +30,7 @@ def list_repeats(shots: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repeats:
+class ShotsToRepeat:
     """Shots or series of one experiment with the same verdict for the same reasons.
 
     Attributes
@@ -55,12 +55,14 @@ class Repeats:
     kinds: Hashable
 
 
-def group_repeats(wanted: pd.DataFrame) -> list[Repeats]:
+def group_repeats(wanted: pd.DataFrame) -> list[ShotsToRepeat]:
     """Group shots that differ in numbers alone, in the order of the list."""
     return _group(wanted, [str(name) for name in wanted[col.FILE]])
 
 
-def group_series(doubtful: pd.DataFrame, conditions: pd.DataFrame, units: Units) -> list[Repeats]:
+def group_series(
+    doubtful: pd.DataFrame, conditions: pd.DataFrame, units: Units
+) -> list[ShotsToRepeat]:
     """Group the rows of `list_doubtful` likewise, named by what varies in their experiment."""
     labels: dict[object, str] = {}
     for _, part in conditions.groupby(col.EXPERIMENT, sort=False):
@@ -68,7 +70,7 @@ def group_series(doubtful: pd.DataFrame, conditions: pd.DataFrame, units: Units)
     return _group(doubtful, [labels[row] for row in doubtful.index])
 
 
-def _group(rows: pd.DataFrame, names: Sequence[str]) -> list[Repeats]:
+def _group(rows: pd.DataFrame, names: Sequence[str]) -> list[ShotsToRepeat]:
     groups: dict[tuple[str, str, Hashable], list[tuple[tuple[Finding, ...], str]]] = {}
     own = rows[[col.VERDICT, col.EXPERIMENT, col.FINDINGS]]
     for (verdict, experiment, described), name in zip(
@@ -78,7 +80,7 @@ def _group(rows: pd.DataFrame, names: Sequence[str]) -> list[Repeats]:
         key = (str(verdict), str(experiment), tuple(map(kind_of, findings)))
         groups.setdefault(key, []).append((findings, name))
     return [
-        Repeats(
+        ShotsToRepeat(
             verdict=verdict,
             experiment=experiment,
             reason=say_in_print(found[0][0]),
@@ -91,9 +93,9 @@ def _group(rows: pd.DataFrame, names: Sequence[str]) -> list[Repeats]:
     ]
 
 
-def join_experiments(groups: Sequence[Repeats]) -> list[Repeats]:
+def join_experiments(groups: Sequence[ShotsToRepeat]) -> list[ShotsToRepeat]:
     """Join what many experiments have in common, so that nothing is said over and over."""
-    alike: dict[tuple[str, Hashable], list[Repeats]] = {}
+    alike: dict[tuple[str, Hashable], list[ShotsToRepeat]] = {}
     for item in groups:
         alike.setdefault((item.verdict, item.kinds), []).append(item)
     joined = []
@@ -135,10 +137,10 @@ def list_doubtful(conditions: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def build_repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[Block]:
+def build_repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[FlowBlock]:
     """Compose the lists of what to repeat or to look at; empty when there is nothing."""
     wanted, doubtful = list_repeats(shots), list_doubtful(conditions)
-    blocks: list[Block] = []
+    blocks: list[FlowBlock] = []
     series = group_series(doubtful, conditions, build_units(conditions))
     if len(doubtful):
         said = f"{len(doubtful)} series of replicates should be looked at."
@@ -169,7 +171,7 @@ def _what_to_do(wanted: pd.DataFrame) -> str:
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def _grid(groups: Sequence[Repeats], *, counted: str, named: str) -> Grid:
+def _grid(groups: Sequence[ShotsToRepeat], *, counted: str, named: str) -> TableGrid:
     rows = [
         (
             item.verdict,
@@ -180,9 +182,9 @@ def _grid(groups: Sequence[Repeats], *, counted: str, named: str) -> Grid:
         for item in join_experiments(groups)
     ]
     columns = (
-        Column(title="Verdict", verdict=True),
-        Column(title="Experiment"),
-        Column(title=counted, align="right"),
-        Column(title=named, wrap=True),
+        GridColumn(title="Verdict", verdict=True),
+        GridColumn(title="Experiment"),
+        GridColumn(title=counted, align="right"),
+        GridColumn(title=named, wrap=True),
     )
-    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="What to repeat")
+    return TableGrid(columns=columns, rows=tuple(rows), size=6.8, name="What to repeat")

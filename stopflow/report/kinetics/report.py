@@ -21,11 +21,11 @@ from stopflow.report.kinetics.front_page import build_front_blocks
 from stopflow.report.kinetics.secondary_pages import build_secondary_blocks
 from stopflow.report.kinetics.summary import count_shots
 from stopflow.report.paper.figure_files import write_figures
-from stopflow.report.paper.flow import Block, Bookmark
+from stopflow.report.paper.flow import Bookmark, FlowBlock
 from stopflow.report.paper.joining import DocumentInfo, describe_document
 from stopflow.report.paper.pdf import (
+    PdfSheet,
     Progress,
-    Sheet,
     draw_sheets,
     flow_sheets,
     join_sheets,
@@ -81,7 +81,7 @@ def write_kinetics_pdf(
     )
 
 
-def overview_blocks(data: KineticsReportData, listed: list[str]) -> list[Block]:
+def overview_blocks(data: KineticsReportData, listed: list[str]) -> list[FlowBlock]:
     """Compose what stands before the experiments; `listed` are those with pages of their sheets."""
     experiments = int(data.shots[col.EXPERIMENT].nunique())
     return [
@@ -94,7 +94,7 @@ def overview_blocks(data: KineticsReportData, listed: list[str]) -> list[Block]:
 
 def flow_ends(
     data: KineticsReportData, listed: list[str], *, paper: Paper, ruler: Ruler
-) -> tuple[list[Sheet], list[Sheet]]:
+) -> tuple[list[PdfSheet], list[PdfSheet]]:
     """Lay out what stands before the experiments, and what after them.
 
     How it was done, and from what, fills the last page before them as far as it fits there; the

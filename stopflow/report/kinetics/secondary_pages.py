@@ -19,7 +19,7 @@ from stopflow.report.kept import digest_value
 from stopflow.report.kinetics.secondary_numbers import SYMBOLS, SecondaryPicture, pictured_plots
 from stopflow.report.kinetics.secondary_table import capitalise, secondary_grid
 from stopflow.report.paper.flow import (
-    Block,
+    FlowBlock,
     Painter,
     Paragraph,
     build_heading,
@@ -52,14 +52,17 @@ _NOT_TAKEN: tuple[LineStyle, ...] = ((0, (1, 1.5)), (0, (4, 1.5)), (0, (4, 1.5, 
 """Line styles of curves that were tried and not taken."""
 
 
-def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
+def build_secondary_blocks(data: KineticsReportData) -> list[FlowBlock]:
     """Compose the secondary plots and their table; empty when there are none."""
     if data.secondary.empty:
         return []
     pictures = [picture for picture, _ in pictured_plots(data)]
     alone = [p for p in pictures if CURVES[p.kind].against != "temperature"]
     single = sorted(alone, key=_place_of)
-    blocks: list[Block] = [build_heading("Secondary plots", level=0), _equations(data.secondary)]
+    blocks: list[FlowBlock] = [
+        build_heading("Secondary plots", level=0),
+        _equations(data.secondary),
+    ]
     for row in rows_of_three(single):
         painters: list[Painter] = [partial(draw_secondary, pictures=[picture]) for picture in row]
         if len(single) > 3:

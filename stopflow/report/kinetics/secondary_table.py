@@ -13,7 +13,7 @@ from stopflow.report.kinetics.secondary_numbers import (
     shown_unit,
 )
 from stopflow.report.kinetics.secondary_titles import name_group, write_phase
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.rounding import format_digits, format_interval, format_pm, set_sentence
 from stopflow.report.paper.style import printable
 
@@ -23,7 +23,9 @@ def capitalise(kind: str) -> str:
     return kind[0].upper() + kind[1:]
 
 
-def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None = None) -> Grid:
+def secondary_grid(
+    secondary: pd.DataFrame, *, letters: Mapping[str, str] | None = None
+) -> TableGrid:
     """Set the chosen models as a table; where none was chosen, all that were tried."""
     known = letters or {}
     rows: list[tuple[str, ...]] = []
@@ -39,19 +41,19 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
         for _, plot in divide(shown, col.PLOT):
             for kind, own in divide(plot, col.KIND):
                 rows += _model_rows(kind, own)
-    columns: tuple[Column, ...] = (
-        Column(title="Model"),
-        Column(title="Points", align="right"),
-        Column(title="Parameter"),
-        Column(title="Value", align="right"),
-        Column(title="95 % interval", align="right"),
-        Column(title="Unit"),
-        Column(title="Remark", wrap=True),
+    columns: tuple[GridColumn, ...] = (
+        GridColumn(title="Model"),
+        GridColumn(title="Points", align="right"),
+        GridColumn(title="Parameter"),
+        GridColumn(title="Value", align="right"),
+        GridColumn(title="95 % interval", align="right"),
+        GridColumn(title="Unit"),
+        GridColumn(title="Remark", wrap=True),
     )
     if not any(len(row) > 1 and row[-1] for row in rows):
         columns = columns[:-1]
         rows = [row if len(row) == 1 else row[:-1] for row in rows]
-    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="Secondary plots")
+    return TableGrid(columns=columns, rows=tuple(rows), size=6.8, name="Secondary plots")
 
 
 def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:

@@ -14,7 +14,7 @@ from stopflow.report.mechanism.figures import (
 )
 from stopflow.report.mechanism.view import build_panels, choose_spread
 from stopflow.report.paper.flow import (
-    Block,
+    FlowBlock,
     Painter,
     Paragraph,
     Picture,
@@ -29,7 +29,7 @@ ABREAST = 3
 MOST_PANELS, MOST_SPECIES = 12, 3
 
 
-def build_group_blocks(group: FittedGroup, *, several: bool) -> list[Block]:
+def build_group_blocks(group: FittedGroup, *, several: bool) -> list[FlowBlock]:
     """Put together the traces with the scheme, the species and the regions of a group."""
     name = f": {group.label}" if several and group.label else ""
     if not group.fit.ok:
@@ -46,10 +46,10 @@ def build_group_blocks(group: FittedGroup, *, several: bool) -> list[Block]:
     ]
 
 
-def _panel_blocks(group: FittedGroup, name: str) -> list[Block]:
+def _panel_blocks(group: FittedGroup, name: str) -> list[FlowBlock]:
     panels = build_panels(group.fit)
     shown = [panels[place] for place in choose_spread(len(panels), MOST_PANELS)]
-    blocks: list[Block] = []
+    blocks: list[FlowBlock] = []
     for first in range(0, len(shown), ABREAST):
         row = shown[first : first + ABREAST]
         above: list[Painter] = [
@@ -93,7 +93,7 @@ def _species_row(group: FittedGroup, name: str) -> Picture:
     return row_picture(_filled(painters), tall_mm=52.0, shows=shows)
 
 
-def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
+def _contour_blocks(group: FittedGroup, name: str) -> list[FlowBlock]:
     """Profiles of all constants, then the joint regions of pairs, in rows."""
     fit, found = group.fit, group.determination
     count = fit.problem.constants.count

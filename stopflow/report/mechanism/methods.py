@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stopflow.mechanism.collocate import FINE
-from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.problem import FitProblem
 from stopflow.mechanism.results import FittedFolder, FittedGroup
 from stopflow.report.paper.rounding import set_numbers
 from stopflow.wording import join_words
@@ -79,7 +79,7 @@ def _describe_errors(fitted: Sequence[FittedGroup]) -> str:
     )
 
 
-def _describe_solution(problem: Problem) -> str:
+def _describe_solution(problem: FitProblem) -> str:
     if problem.system.basis.shape[1] == 1:
         return (
             "The rate equation, in which a single number changes, was solved in closed form with "
@@ -96,7 +96,7 @@ def _describe_solution(problem: Problem) -> str:
     )
 
 
-def _describe_responses(problem: Problem) -> str:
+def _describe_responses(problem: FitProblem) -> str:
     detector = problem.detector
     free = [name for name in detector.observed if name not in detector.fixed]
     if not free:

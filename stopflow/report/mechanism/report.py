@@ -17,9 +17,9 @@ from stopflow.report.mechanism.numbers import (
     ranking_texts,
 )
 from stopflow.report.paper.figure_files import write_figures
-from stopflow.report.paper.flow import Block, Paragraph, Picture, build_heading, build_note
+from stopflow.report.paper.flow import FlowBlock, Paragraph, Picture, build_heading, build_note
 from stopflow.report.paper.front import build_title
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import Progress, write_pdf
 from stopflow.report.paper.rounding import format_temperature, set_numbers
@@ -36,7 +36,7 @@ def write_mechanism_pdf(
     progress: Progress | None = None,
 ) -> None:
     """Write the report of a global fit, as `write_pdf`; with its contours, where it has any."""
-    blocks: list[Block] = [*_front_blocks(found, title), *_open_blocks(found)]
+    blocks: list[FlowBlock] = [*_front_blocks(found, title), *_open_blocks(found)]
     blocks += _ranking_blocks(found)
     blocks += [
         *_result_blocks(found),
@@ -62,12 +62,12 @@ def write_mechanism_figures(found: FittedFolder, folder: Path) -> list[Path]:
     return write_figures(_result_blocks(found), folder, prefix="mechanism")
 
 
-def _result_blocks(found: FittedFolder) -> list[Block]:
+def _result_blocks(found: FittedFolder) -> list[FlowBlock]:
     several = len(found.groups) > 1
     return [block for group in found.groups for block in build_group_blocks(group, several=several)]
 
 
-def _front_blocks(found: FittedFolder, title: str) -> list[Block]:
+def _front_blocks(found: FittedFolder, title: str) -> list[FlowBlock]:
     blocks = build_title(title, set_numbers(found.scheme))
     if not found.groups:
         return blocks
@@ -85,12 +85,15 @@ def _front_blocks(found: FittedFolder, title: str) -> list[Block]:
         ]
     if rows:
         columns = (
-            Column(title="Constant"),
-            Column(title="Value", align="right"),
-            Column(title="95 % interval", align="right"),
-            Column(title="Unit"),
+            GridColumn(title="Constant"),
+            GridColumn(title="Value", align="right"),
+            GridColumn(title="95 % interval", align="right"),
+            GridColumn(title="Unit"),
         )
-        blocks += [build_heading("Constants"), Grid(columns=columns, rows=tuple(rows), size=7.4)]
+        blocks += [
+            build_heading("Constants"),
+            TableGrid(columns=columns, rows=tuple(rows), size=7.4),
+        ]
     reference = found.groups[0].fit.problem.constants.reference_K
     if reference is not None:
         note = f"Rate constants at {format_temperature(reference)}; dH: activation enthalpies."
@@ -102,11 +105,11 @@ def _paint_scheme(scheme: Scheme, page: Page, x_mm: float, y_mm: float, _width_m
     draw_scheme(page, x_mm, y_mm, scheme=scheme)
 
 
-def _open_blocks(found: FittedFolder) -> list[Block]:
+def _open_blocks(found: FittedFolder) -> list[FlowBlock]:
     """Say what is not determined, what differs, and what could not be used."""
     fitted = [group for group in found.groups if group.fit.ok]
     said = [text for group in fitted for text in group.sentences()]
-    blocks: list[Block] = [build_heading("What is not determined")]
+    blocks: list[FlowBlock] = [build_heading("What is not determined")]
     if said:
         blocks += [Paragraph(text=_sentence(text), after_mm=1.2) for text in said]
     elif fitted:
@@ -138,7 +141,7 @@ def _sentence(text: str) -> str:
     return f"{shown[0].upper() + shown[1:] if shown.split(' ')[0].isalpha() else shown}."
 
 
-def _ranking_blocks(found: FittedFolder) -> list[Block]:
+def _ranking_blocks(found: FittedFolder) -> list[FlowBlock]:
     if not found.ranking:
         return []
     rows = tuple(
@@ -151,18 +154,18 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
         for item in found.ranking
     )
     columns = (
-        Column(title="Scheme", wrap=True),
-        Column(title="Steps", wrap=True),
-        Column(title="Numbers", align="right"),
-        Column(title="AICc", unit="above the lowest", align="right"),
-        Column(title="Mean square", unit="/ noise²", align="right"),
-        Column(title="Lack of fit", unit="p", align="right"),
-        Column(title="Held out", unit="/ noise²", align="right"),
-        Column(title="Ruled out", wrap=True),
+        GridColumn(title="Scheme", wrap=True),
+        GridColumn(title="Steps", wrap=True),
+        GridColumn(title="Numbers", align="right"),
+        GridColumn(title="AICc", unit="above the lowest", align="right"),
+        GridColumn(title="Mean square", unit="/ noise²", align="right"),
+        GridColumn(title="Lack of fit", unit="p", align="right"),
+        GridColumn(title="Held out", unit="/ noise²", align="right"),
+        GridColumn(title="Ruled out", wrap=True),
     )
     return [
         build_heading("Known schemes compared"),
-        Grid(columns=columns, rows=rows, size=6.8),
+        TableGrid(columns=columns, rows=rows, size=6.8),
         build_note(
             "S is what the workbook varies, E its partner. Scatter between shots counts "
             "as a covariance, beside the noise; a scheme is ruled out where its AICc lies 10 above "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stopflow.mechanism.fit import GlobalFit
-from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.problem import FitProblem
 from stopflow.report.paper.rounding import format_concentration, format_temperature
 from stopflow.trace import FloatArray
 
@@ -52,7 +52,7 @@ def build_panels(fit: GlobalFit) -> list[MixturePanel]:
     return [_panel(fit, place, members[place]) for place in order]
 
 
-def _order(problem: Problem, place: int) -> tuple[float, ...]:
+def _order(problem: FitProblem, place: int) -> tuple[float, ...]:
     starts = problem.starts
     return (*starts.given[place], starts.delays_s[place], problem.kelvin[place])
 

@@ -25,7 +25,7 @@ from stopflow.report.models.spectra import build_spectra_blocks
 from stopflow.report.models.tables import ModelTable, count_cell, word_cell
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
-    Block,
+    FlowBlock,
     Painter,
     build_heading,
     build_note,
@@ -33,7 +33,7 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.front import build_cells, build_title
-from stopflow.report.paper.grid import Column
+from stopflow.report.paper.grid import GridColumn
 from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING
 from stopflow.report.paper.style import CATEGORY_COLOURS
@@ -47,7 +47,7 @@ PARTS = {
 
 def write_classifier_pdf(model: ModelReportData, path: Path, *, paper: str = "a4") -> None:
     """Write the report of one classifier, as `write_pdf`."""
-    blocks: list[Block] = [
+    blocks: list[FlowBlock] = [
         *_front_blocks(model),
         build_heading("How good are its classes?"),
         score_table(model.metrics).grid(),
@@ -76,11 +76,11 @@ def write_classifier_figures(model: ModelReportData, folder: Path) -> list[Path]
     return write_figures(_learning_blocks(model.history), folder, prefix=model.name)
 
 
-def _learning_blocks(history: pd.DataFrame) -> list[Block]:
+def _learning_blocks(history: pd.DataFrame) -> list[FlowBlock]:
     return [build_heading("How it learnt"), *_curve_blocks(history), *build_spectra_blocks(history)]
 
 
-def _front_blocks(model: ModelReportData) -> list[Block]:
+def _front_blocks(model: ModelReportData) -> list[FlowBlock]:
     metrics = model.metrics
     return [
         *build_title(f"Model {model.name}", describe_model(metrics)),
@@ -115,7 +115,7 @@ def score_table(metrics: Mapping[str, Any]) -> ModelTable:
         for part, words in PARTS.items()
         if part in metrics
     ]
-    columns = (Column(title="On"), *map(_number, ("Images", "Accuracy", "Macro F1")))
+    columns = (GridColumn(title="On"), *map(_number, ("Images", "Accuracy", "Macro F1")))
     return ModelTable(name="scores", title="How good are its classes?", columns=columns, rows=rows)
 
 
@@ -125,7 +125,7 @@ def confusion_table(metrics: Mapping[str, Any]) -> ModelTable:
     return ModelTable(
         name="confusion",
         title="What is taken for what, test images",
-        columns=(Column(title="Actual"), *map(_number, range(len(counts)))),
+        columns=(GridColumn(title="Actual"), *map(_number, range(len(counts)))),
         rows=[
             (word_cell(str(actual)), *((str(n) if n else "·", float(n)) for n in row))
             for actual, row in enumerate(counts)
@@ -134,20 +134,20 @@ def confusion_table(metrics: Mapping[str, Any]) -> ModelTable:
     )
 
 
-def _number(title: object) -> Column:
-    return Column(title=str(title), align="right")
+def _number(title: object) -> GridColumn:
+    return GridColumn(title=str(title), align="right")
 
 
-def _confusion_blocks(metrics: Mapping[str, Any]) -> list[Block]:
+def _confusion_blocks(metrics: Mapping[str, Any]) -> list[FlowBlock]:
     table = confusion_table(metrics)
     heading = build_heading("Confusion matrix, test images")
     return [heading, table.grid(size=6.6), build_note(table.note)]
 
 
-def _curve_blocks(history: pd.DataFrame) -> list[Block]:
+def _curve_blocks(history: pd.DataFrame) -> list[FlowBlock]:
     if not len(history):
         return []
-    blocks: list[Block] = [
+    blocks: list[FlowBlock] = [
         row_picture(
             [
                 partial(draw_curves, history=history, column="accuracy", label="accuracy, %"),

@@ -16,7 +16,7 @@ from stopflow.report.models.numbers import count_runs, split_points
 from stopflow.report.models.report import attach_model
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
-    Block,
+    FlowBlock,
     Painter,
     Paragraph,
     Picture,
@@ -36,7 +36,7 @@ def write_compare_pdf(models: Sequence[ModelReportData], path: Path, *, paper: s
     table = comparison_table(compared)
     names = ", ".join(model.name for model in models)
     provenance = models[0].provenance if models else {}
-    blocks: list[Block] = [
+    blocks: list[FlowBlock] = [
         *build_title("Comparison of networks", names),
         Paragraph(text=state_best(compared)),
         table.grid(size=6.6, after_mm=1.5),
@@ -66,7 +66,7 @@ def write_compare_figures(models: Sequence[ModelReportData], folder: Path) -> li
     return write_figures(_result_blocks(models), folder, prefix="compare")
 
 
-def _result_blocks(models: Sequence[ModelReportData]) -> list[Block]:
+def _result_blocks(models: Sequence[ModelReportData]) -> list[FlowBlock]:
     return [
         *_run_blocks(models),
         *_learning_blocks(models),
@@ -75,7 +75,7 @@ def _result_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     ]
 
 
-def _run_blocks(models: Sequence[ModelReportData]) -> list[Block]:
+def _run_blocks(models: Sequence[ModelReportData]) -> list[FlowBlock]:
     if len(models) < 2:
         return []
     return [
@@ -95,7 +95,7 @@ def _paint_runs(
     draw_runs(page.axes(x_mm + 36.0, y_mm, width_mm=width_mm - 36.0, height_mm=tall), models)
 
 
-def _bias_blocks(models: Sequence[ModelReportData]) -> list[Block]:
+def _bias_blocks(models: Sequence[ModelReportData]) -> list[FlowBlock]:
     lines = list_bias(models)
     if not lines:
         return []
@@ -116,7 +116,7 @@ def _beside_key(draw: Painter, *, shows: str) -> Picture:
     return Picture(tall_mm=68.0, paint=paint, after_mm=0.0, shows=shows)
 
 
-def _learning_blocks(models: Sequence[ModelReportData]) -> list[Block]:
+def _learning_blocks(models: Sequence[ModelReportData]) -> list[FlowBlock]:
     learnt = [model for model in models if "test_mae_per_s" in model.history and len(model.history)]
     if not learnt:
         return []
@@ -137,10 +137,10 @@ def _learning_note(models: Sequence[ModelReportData]) -> str:
     )
 
 
-def _scatters(models: Sequence[ModelReportData]) -> list[Block]:
+def _scatters(models: Sequence[ModelReportData]) -> list[FlowBlock]:
     drawn = [(model.name, split_points(model.predictions)) for model in models]
     drawn = [(name, points) for name, points in drawn if points]
-    blocks: list[Block] = []
+    blocks: list[FlowBlock] = []
     if drawn:
         blocks.append(build_heading("Predicted against actual"))
     across = 3 if len(drawn) > 2 else 2

@@ -10,7 +10,7 @@ import pandas as pd
 from stopflow.report.models.formats import say_count
 from stopflow.report.models.numbers import KEPT_STATE
 from stopflow.report.models.tables import ModelTable
-from stopflow.report.paper.grid import Column
+from stopflow.report.paper.grid import GridColumn
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits, format_pm
 
 Row = Mapping[Any, Any]
@@ -30,7 +30,7 @@ class ComparedColumn:
         What the column is sorted by.
     """
 
-    head: Column
+    head: GridColumn
     text: Callable[[Row], str]
     value: Callable[[Row], float | str]
 
@@ -42,7 +42,7 @@ def _number(row: Row, name: str) -> float:
 
 def _words(title: str, name: str, *, number: bool = False) -> ComparedColumn:
     return ComparedColumn(
-        head=Column(title=title, align="right" if number else "left"),
+        head=GridColumn(title=title, align="right" if number else "left"),
         text=lambda row: str(row[name] or MISSING),
         value=lambda row: str(row[name] or ""),
     )
@@ -52,7 +52,7 @@ def _digits(
     title: str, name: str, *, unit: str = "", digits: int = 3, factor: float = 1.0
 ) -> ComparedColumn:
     return ComparedColumn(
-        head=Column(title=title, unit=unit, align="right"),
+        head=GridColumn(title=title, unit=unit, align="right"),
         text=lambda row: format_digits(factor * _number(row, name), digits),
         value=lambda row: factor * _number(row, name),
     )
@@ -60,7 +60,7 @@ def _digits(
 
 def _spread(title: str, name: str, error: str, *, unit: str) -> ComparedColumn:
     return ComparedColumn(
-        head=Column(title=title, unit=unit, align="right"),
+        head=GridColumn(title=title, unit=unit, align="right"),
         text=lambda row: format_pm(_number(row, name), _number(row, error)),
         value=lambda row: _number(row, name),
     )
@@ -72,14 +72,14 @@ def _count(title: str, name: str, *, zero: str = "0") -> ComparedColumn:
         return zero if value == 0 else say_count(value)
 
     return ComparedColumn(
-        head=Column(title=title, align="right"), text=text, value=lambda row: _number(row, name)
+        head=GridColumn(title=title, align="right"), text=text, value=lambda row: _number(row, name)
     )
 
 
 COLUMNS: Final[tuple[ComparedColumn, ...]] = (
     _words("Model", "name"),
     ComparedColumn(
-        head=Column(title="Layer"),
+        head=GridColumn(title="Layer"),
         text=lambda row: str(row["layer"] if row["layer"] != row["name"] else MISSING) or MISSING,
         value=lambda row: str(row["layer"]),
     ),
@@ -96,7 +96,7 @@ COLUMNS: Final[tuple[ComparedColumn, ...]] = (
     _count("Epochs", "epochs", zero=MISSING),
     _digits("Time", "seconds", unit="s"),
     ComparedColumn(
-        head=Column(title="Memory", unit="peak", align="right"),
+        head=GridColumn(title="Memory", unit="peak", align="right"),
         text=lambda row: format_bytes(_number(row, "peak_memory_bytes") or np.nan),
         value=lambda row: _number(row, "peak_memory_bytes") or np.nan,
     ),

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 
 from stopflow.io.csv_files import csv_text
 from stopflow.report.models.formats import say_count
-from stopflow.report.paper.flow import Block, Paragraph, build_heading, row_picture
+from stopflow.report.paper.flow import FlowBlock, Paragraph, build_heading, row_picture
 from stopflow.report.paper.front import build_title
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.pdf import write_pdf
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.scales import use_log_x
@@ -45,7 +45,7 @@ def write_compression_pdf(
 ) -> None:
     """Write curves and table of a model's truncations, as `write_pdf`."""
     title = f"Model {name}, truncated"
-    blocks: list[Block] = [*build_title(title), Paragraph(text=NOTE, size=7.4, colour=MUTED)]
+    blocks: list[FlowBlock] = [*build_title(title), Paragraph(text=NOTE, size=7.4, colour=MUTED)]
     for criterion, words in (
         ("entropy", "Share of the entropy"),
         ("energy", "Share of the energy"),
@@ -78,7 +78,7 @@ def write_compression_pdf(
     )
 
 
-def _pairs(table: pd.DataFrame, criterion: str, columns: Sequence[str]) -> list[Block]:
+def _pairs(table: pd.DataFrame, criterion: str, columns: Sequence[str]) -> list[FlowBlock]:
     painters = [
         partial(draw_against_kept, table=table, criterion=criterion, column=column)
         for column in columns
@@ -144,14 +144,14 @@ def _draw_whole(axes: Axes, table: pd.DataFrame, column: str) -> None:
     axes.axhline(_scaled(whole[column], column)[0], color=INK, linewidth=0.6, linestyle=(0, (6, 2)))
 
 
-def _grid(table: pd.DataFrame, scores: Sequence[str]) -> Grid:
+def _grid(table: pd.DataFrame, scores: Sequence[str]) -> TableGrid:
     columns = (
-        Column(title="Kept"),
-        Column(title="Singular values of"),
-        Column(title="Values", align="right"),
-        Column(title="Share", unit="%", align="right"),
-        *(Column(title=WORDS.get(name, name), align="right") for name in scores),
-        Column(title="Latency", unit="/ whole", align="right"),
+        GridColumn(title="Kept"),
+        GridColumn(title="Singular values of"),
+        GridColumn(title="Values", align="right"),
+        GridColumn(title="Share", unit="%", align="right"),
+        *(GridColumn(title=WORDS.get(name, name), align="right") for name in scores),
+        GridColumn(title="Latency", unit="/ whole", align="right"),
     )
     rows = []
     for row in table.to_dict("records"):
@@ -166,4 +166,4 @@ def _grid(table: pd.DataFrame, scores: Sequence[str]) -> Grid:
                 f"{row['latency_ratio']:.2f}",
             )
         )
-    return Grid(columns=columns, rows=tuple(rows), size=6.4, name="All truncations")
+    return TableGrid(columns=columns, rows=tuple(rows), size=6.4, name="All truncations")

@@ -9,7 +9,7 @@ from stopflow.report.data import ModelReportData
 from stopflow.report.models.figures import draw_histogram, draw_worst
 from stopflow.report.models.numbers import list_worst, split_points
 from stopflow.report.paper.flow import (
-    Block,
+    FlowBlock,
     Painter,
     Picture,
     build_heading,
@@ -17,7 +17,7 @@ from stopflow.report.paper.flow import (
     build_subheading,
     row_picture,
 )
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import format_digits, format_percent
 from stopflow.report.paper.style import printable
@@ -25,13 +25,13 @@ from stopflow.report.paper.style import printable
 _WORST = 6
 
 
-def build_failure_blocks(model: ModelReportData) -> list[Block]:
+def build_failure_blocks(model: ModelReportData) -> list[FlowBlock]:
     """Compose the spread of errors and the worst predictions with their pictures."""
     points = split_points(model.predictions)
     if not points:
         return []
     worst = list_worst(model.predictions, count=_WORST)
-    blocks: list[Block] = [
+    blocks: list[FlowBlock] = [
         build_heading("Where it fails"),
         row_picture(
             [partial(draw_histogram, points=points)], tall_mm=54.0, shows=("spread of errors",)
@@ -55,7 +55,7 @@ def build_failure_blocks(model: ModelReportData) -> list[Block]:
     return blocks
 
 
-def _worst_grid(worst: pd.DataFrame) -> Grid:
+def _worst_grid(worst: pd.DataFrame) -> TableGrid:
     rows = tuple(
         (
             str(row.experiment),
@@ -67,13 +67,13 @@ def _worst_grid(worst: pd.DataFrame) -> Grid:
         for row in worst.itertuples(index=False)
     )
     columns = (
-        Column(title="Experiment"),
-        Column(title="File"),
-        Column(title="Actual k", unit="s⁻¹", align="right"),
-        Column(title="Predicted k", unit="s⁻¹", align="right"),
-        Column(title="Error", align="right"),
+        GridColumn(title="Experiment"),
+        GridColumn(title="File"),
+        GridColumn(title="Actual k", unit="s⁻¹", align="right"),
+        GridColumn(title="Predicted k", unit="s⁻¹", align="right"),
+        GridColumn(title="Error", align="right"),
     )
-    return Grid(columns=columns, rows=rows, size=6.9)
+    return TableGrid(columns=columns, rows=rows, size=6.9)
 
 
 def _traces(model: ModelReportData, worst: pd.DataFrame) -> list[tuple[str, Painter]]:

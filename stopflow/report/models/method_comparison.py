@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from stopflow.report.models.formats import say_count
-from stopflow.report.paper.flow import Block, build_heading, build_note, row_picture
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.flow import FlowBlock, build_heading, build_note, row_picture
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.scales import use_log_x, use_log_y
 from stopflow.report.paper.style import CATEGORY_COLOURS, MARKERS
@@ -23,27 +23,27 @@ NOTE: Final = (
     "in a process of its own, the images apart. Rate and decay: found by validation."
 )
 COLUMNS: Final = (
-    Column(title="Method", whole=True),
-    Column(title="Accuracy", unit="%", align="right"),
-    Column(title="F1", unit="%", align="right"),
-    Column(title="Values", align="right"),
-    Column(title="trained", align="right"),
-    Column(title="stored", align="right"),
-    Column(title="Time", unit="/ dense", align="right"),
-    Column(title="Peak", unit="MB", align="right"),
-    Column(title="Rate", align="right"),
-    Column(title="Decay", align="right"),
+    GridColumn(title="Method", whole=True),
+    GridColumn(title="Accuracy", unit="%", align="right"),
+    GridColumn(title="F1", unit="%", align="right"),
+    GridColumn(title="Values", align="right"),
+    GridColumn(title="trained", align="right"),
+    GridColumn(title="stored", align="right"),
+    GridColumn(title="Time", unit="/ dense", align="right"),
+    GridColumn(title="Peak", unit="MB", align="right"),
+    GridColumn(title="Rate", align="right"),
+    GridColumn(title="Decay", align="right"),
 )
 
 
-def build_method_blocks(table: Sequence[Mapping[str, Any]]) -> list[Block]:
+def build_method_blocks(table: Sequence[Mapping[str, Any]]) -> list[FlowBlock]:
     """Return table and pictures of the rows that have a yardstick; nothing without such rows."""
     rows = [row for row in table if np.isfinite(row["time_to_yardstick"])]
     if not rows:
         return []
     return [
         build_heading("Methods side by side"),
-        Grid(columns=COLUMNS, rows=tuple(map(_cells, rows)), size=6.4, name="Methods"),
+        TableGrid(columns=COLUMNS, rows=tuple(map(_cells, rows)), size=6.4, name="Methods"),
         build_note(NOTE),
         row_picture(
             [

@@ -33,7 +33,7 @@ from stopflow.report.models.spectra import build_spectra_blocks
 from stopflow.report.models.tables import experiment_table, layer_table, score_table
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
-    Block,
+    FlowBlock,
     Painter,
     Paragraph,
     Picture,
@@ -71,7 +71,7 @@ def write_model_figures(model: ModelReportData, folder: Path) -> list[Path]:
     return write_figures(_result_blocks(model), folder, prefix=model.name)
 
 
-def _result_blocks(model: ModelReportData) -> list[Block]:
+def _result_blocks(model: ModelReportData) -> list[FlowBlock]:
     return [*_quality_blocks(model), *_learning_blocks(model), *build_failure_blocks(model)]
 
 
@@ -90,7 +90,7 @@ def attach_model(model: ModelReportData, *, prefix: str = "") -> dict[str, bytes
     }
 
 
-def _front_blocks(model: ModelReportData) -> list[Block]:
+def _front_blocks(model: ModelReportData) -> list[FlowBlock]:
     title = build_title(f"Model {model.name}", describe_model(model.metrics))
     return [*title, _cells(model.metrics)]
 
@@ -108,9 +108,9 @@ def _cells(metrics: Mapping[str, object]) -> Picture:
     )
 
 
-def _quality_blocks(model: ModelReportData) -> list[Block]:
+def _quality_blocks(model: ModelReportData) -> list[FlowBlock]:
     points = split_points(model.predictions)
-    blocks: list[Block] = [
+    blocks: list[FlowBlock] = [
         build_heading("How good are its rates?"),
         score_table(model.metrics).grid(),
     ]
@@ -136,7 +136,7 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
     return [*blocks, experiments.grid()] if experiments.rows else blocks
 
 
-def _learning_blocks(model: ModelReportData) -> list[Block]:
+def _learning_blocks(model: ModelReportData) -> list[FlowBlock]:
     level = metric(model.metrics, "fit_on_test", "mae_per_s")
 
     def learning(axes: Axes) -> None:
@@ -149,7 +149,7 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
         if ranks
         else partial(draw_loss, history=model.history)
     )
-    blocks: list[Block] = [build_heading("How it learnt")]
+    blocks: list[FlowBlock] = [build_heading("How it learnt")]
     if len(model.history):
         shows = ("learning curve", "ranks" if ranks else "loss")
         blocks.append(row_picture([learning, right], tall_mm=58.0, shows=shows))
@@ -157,9 +157,9 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
     return [*blocks, *build_spectra_blocks(model.history), *build_layer_blocks(model.metrics)]
 
 
-def build_layer_blocks(metrics: Mapping[str, object]) -> list[Block]:
+def build_layer_blocks(metrics: Mapping[str, object]) -> list[FlowBlock]:
     """List the layers of a network and the memory that training it took."""
-    blocks: list[Block] = []
+    blocks: list[FlowBlock] = []
     layers = layer_table(metrics)
     if layers.rows:
         blocks += [build_subheading(layers.title), layers.grid()]

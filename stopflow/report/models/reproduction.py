@@ -18,7 +18,7 @@ from stopflow.report.models.formats import say_count
 from stopflow.report.models.method_comparison import build_method_blocks
 from stopflow.report.models.numbers import rank_columns
 from stopflow.report.paper.flow import (
-    Block,
+    FlowBlock,
     Painter,
     Paragraph,
     build_heading,
@@ -28,7 +28,7 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.front import build_title
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.legend import put_legend_above
 from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING, format_digits
@@ -116,7 +116,7 @@ def write_reproduction_pdf(
         What holds for all runs, as a note without its full stop, above the table; may be empty.
     """
     title = "Published tables, trained again"
-    blocks: list[Block] = [
+    blocks: list[FlowBlock] = [
         *build_title(title),
         *([Paragraph(text=f"{remark[0].upper()}{remark[1:]}.", size=8.4)] if remark else ()),
         _grid(table),
@@ -143,27 +143,27 @@ def write_reproduction_pdf(
     )
 
 
-def _grid(table: Sequence[Mapping[str, Any]]) -> Grid:
+def _grid(table: Sequence[Mapping[str, Any]]) -> TableGrid:
     rows: list[tuple[str, ...]] = []
     for name, group in groupby(table, key=lambda row: row["row"]):
         rows += [_cells(row, first=not place) for place, row in enumerate(group)]
         del name
     columns = (
-        Column(title="Row", whole=True),
-        Column(title="Variant"),
-        Column(title="Published", align="right"),
-        Column(title="Ours", align="right"),
-        Column(title="Training", align="right"),
-        Column(title="Seeds", align="right"),
-        Column(title="Epochs", align="right"),
-        Column(title="Time", unit="s", align="right"),
-        Column(title="Parameters", align="right"),
-        Column(title="trained", align="right"),
-        Column(title="stored", align="right"),
-        Column(title="Less", unit="%", align="right"),
-        Column(title="Step", unit="/ dense", align="right"),
+        GridColumn(title="Row", whole=True),
+        GridColumn(title="Variant"),
+        GridColumn(title="Published", align="right"),
+        GridColumn(title="Ours", align="right"),
+        GridColumn(title="Training", align="right"),
+        GridColumn(title="Seeds", align="right"),
+        GridColumn(title="Epochs", align="right"),
+        GridColumn(title="Time", unit="s", align="right"),
+        GridColumn(title="Parameters", align="right"),
+        GridColumn(title="trained", align="right"),
+        GridColumn(title="stored", align="right"),
+        GridColumn(title="Less", unit="%", align="right"),
+        GridColumn(title="Step", unit="/ dense", align="right"),
     )
-    return Grid(columns=columns, rows=tuple(rows), size=6.0, name="Published tables")
+    return TableGrid(columns=columns, rows=tuple(rows), size=6.0, name="Published tables")
 
 
 def _cells(row: Mapping[str, Any], *, first: bool) -> tuple[str, ...]:
@@ -190,8 +190,8 @@ def _cells(row: Mapping[str, Any], *, first: bool) -> tuple[str, ...]:
     )
 
 
-def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Block]:
-    blocks: list[Block] = [
+def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[FlowBlock]:
+    blocks: list[FlowBlock] = [
         build_heading(name),
         Paragraph(
             text=f"Source: {variants[0].row.source}.", size=7.4, colour=MUTED, keep_with_next=True

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stopflow.report.models.figures import count_epochs
-from stopflow.report.paper.flow import Block, Paragraph, build_heading, row_picture
+from stopflow.report.paper.flow import FlowBlock, Paragraph, build_heading, row_picture
 from stopflow.report.paper.scales import use_log_y
 from stopflow.report.paper.style import CATEGORY_COLOURS, MUTED
 
@@ -18,13 +18,13 @@ SMALLEST: Final = 1e-6
 """Of the largest singular value: what lies below is not drawn."""
 
 
-def build_spectra_blocks(history: pd.DataFrame) -> list[Block]:
+def build_spectra_blocks(history: pd.DataFrame) -> list[FlowBlock]:
     """Return a row of pictures for each layer; nothing where spectra were not tracked."""
     found = [SIGMA.fullmatch(str(name)) for name in history.columns]
     layers = sorted({int(match[2]) for match in found if match})
     if not layers:
         return []
-    blocks: list[Block] = [
+    blocks: list[FlowBlock] = [
         build_heading("Singular values over training"),
         Paragraph(
             text="Leading singular values of each layer's weights and of the loss's full gradient "

@@ -17,7 +17,7 @@ from stopflow.report.models.numbers import (
     score_experiments,
     size_layers,
 )
-from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.rounding import MISSING, format_digits, format_percent
 
 Cell = tuple[str, float | str]
@@ -40,18 +40,18 @@ class ModelTable:
 
     name: str
     title: str
-    columns: Sequence[Column]
+    columns: Sequence[GridColumn]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
 
-    def grid(self, *, size: float = 6.9, after_mm: float = 4.0) -> Grid:
+    def grid(self, *, size: float = 6.9, after_mm: float = 4.0) -> TableGrid:
         """Set the table on paper, without its title and note."""
         rows = tuple(tuple(text for text, _ in row) for row in self.rows)
         columns = []
         for at, column in enumerate(self.columns):
             is_said = any(row[at].endswith(f" {column.unit}") for row in rows)
             columns.append(replace(column, unit="") if is_said else column)
-        return Grid(columns=tuple(columns), rows=rows, size=size, after_mm=after_mm)
+        return TableGrid(columns=tuple(columns), rows=rows, size=size, after_mm=after_mm)
 
 
 def word_cell(text: str) -> Cell:
@@ -78,11 +78,11 @@ def score_table(metrics: Mapping[str, object]) -> ModelTable:
         if isinstance(metrics.get(key), Mapping)
     ]
     columns = (
-        Column(title="On"),
-        Column(title="Shots", align="right"),
-        Column(title="MAE", unit="s⁻¹", align="right"),
-        Column(title="Median error", unit="%", align="right"),
-        Column(title="95 % below", unit="%", align="right"),
+        GridColumn(title="On"),
+        GridColumn(title="Shots", align="right"),
+        GridColumn(title="MAE", unit="s⁻¹", align="right"),
+        GridColumn(title="Median error", unit="%", align="right"),
+        GridColumn(title="95 % below", unit="%", align="right"),
     )
     title = "How good are its rates?"
     return ModelTable(name="scores", title=title, columns=columns, rows=rows, note=KEPT_STATE)
@@ -101,11 +101,11 @@ def experiment_table(predictions: pd.DataFrame) -> ModelTable:
         for name, shots, mae, median, shift in score_experiments(predictions)
     ]
     columns = (
-        Column(title="Test experiment"),
-        Column(title="Shots", align="right"),
-        Column(title="MAE", unit="s⁻¹", align="right"),
-        Column(title="Median error", unit="%", align="right"),
-        Column(title="Median bias", unit="%", align="right"),
+        GridColumn(title="Test experiment"),
+        GridColumn(title="Shots", align="right"),
+        GridColumn(title="MAE", unit="s⁻¹", align="right"),
+        GridColumn(title="Median error", unit="%", align="right"),
+        GridColumn(title="Median bias", unit="%", align="right"),
     )
     return ModelTable(name="experiments", title="Test experiments", columns=columns, rows=rows)
 
@@ -125,10 +125,10 @@ def shot_table(predictions: pd.DataFrame) -> ModelTable:
         for row in known.itertuples(index=False)
     ]
     columns = (
-        *(Column(title=title) for title in ("File", "Experiment", "Part")),
-        Column(title="Actual k", unit="s⁻¹", align="right"),
-        Column(title="Predicted k", unit="s⁻¹", align="right"),
-        Column(title="Error", unit="%", align="right"),
+        *(GridColumn(title=title) for title in ("File", "Experiment", "Part")),
+        GridColumn(title="Actual k", unit="s⁻¹", align="right"),
+        GridColumn(title="Predicted k", unit="s⁻¹", align="right"),
+        GridColumn(title="Error", unit="%", align="right"),
     )
     return ModelTable(name="shots", title="Shots", columns=columns, rows=rows)
 
@@ -141,7 +141,7 @@ def layer_table(metrics: Mapping[str, object]) -> ModelTable:
     sized = size_layers(layers, parameters=metric(metrics, "parameters"))
     names = list(dict.fromkeys(str(key) for layer in sized for key in layer))
     columns = [
-        Column(
+        GridColumn(
             title=name.replace("_", " "),
             align="right"
             if any(isinstance(layer.get(name), int | float) for layer in sized)
@@ -161,9 +161,9 @@ def run_table(models: Sequence[ModelReportData]) -> ModelTable:
         for run, error in enumerate(list_runs(model), start=1)
     ]
     columns = (
-        Column(title="Model"),
-        Column(title="Run", align="right"),
-        Column(title="Test MAE", unit="s⁻¹", align="right"),
+        GridColumn(title="Model"),
+        GridColumn(title="Run", align="right"),
+        GridColumn(title="Test MAE", unit="s⁻¹", align="right"),
     )
     return ModelTable(name="runs", title="Test error of every run", columns=columns, rows=rows)
 
@@ -171,7 +171,7 @@ def run_table(models: Sequence[ModelReportData]) -> ModelTable:
 def settings_table(provenance: Mapping[str, object]) -> ModelTable:
     """How the results came to be."""
     rows = [(word_cell(name), word_cell(value)) for name, value in list_provenance(provenance)]
-    columns = [Column(title=title) for title in ("Setting", "Value")]
+    columns = [GridColumn(title=title) for title in ("Setting", "Value")]
     return ModelTable(name="settings", title="Provenance", columns=columns, rows=rows)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from stopflow.report.paper.flow import Block, Picture
+from stopflow.report.paper.flow import FlowBlock, Picture
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pictures import save_picture
 from stopflow.report.paper.style import Paper, Ruler, require_paper, styled
@@ -17,7 +17,7 @@ LONGEST_NAME = 80
 _APART = re.compile(r"[^\w.+-]+")
 
 
-def list_figures(blocks: Iterable[Block]) -> list[tuple[Picture, float]]:
+def list_figures(blocks: Iterable[FlowBlock]) -> list[tuple[Picture, float]]:
     """Return the pictures that have a name, with their widths in mm on A4."""
     wide = require_paper("a4").text_width_mm
     found: list[tuple[Picture, float]] = []
@@ -30,7 +30,7 @@ def list_figures(blocks: Iterable[Block]) -> list[tuple[Picture, float]]:
 
 
 @styled
-def write_figures(blocks: Iterable[Block], folder: Path, *, prefix: str = "") -> list[Path]:
+def write_figures(blocks: Iterable[FlowBlock], folder: Path, *, prefix: str = "") -> list[Path]:
     """Write the figures among `blocks` into `folder`, as SVG and PNG.
 
     Returns

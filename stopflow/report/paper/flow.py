@@ -17,7 +17,7 @@ _SHORTER = 0.8
 """Height of a row of axes, relative to the usual, where a little room is wanting."""
 
 
-class Block(Protocol):
+class FlowBlock(Protocol):
     """Something with a height that can be drawn at a place, and perhaps cut in two."""
 
     @property
@@ -36,7 +36,7 @@ class Block(Protocol):
 
     def split(
         self, ruler: Ruler, *, width_mm: float, room_mm: float
-    ) -> tuple["Block | None", "Block | None"]:
+    ) -> tuple["FlowBlock | None", "FlowBlock | None"]:
         """Divide into what fits in `room_mm` and the rest; ``(None, self)`` when nothing fits."""
         ...
 
@@ -89,7 +89,7 @@ class Paragraph:
 
     def split(
         self, ruler: Ruler, *, width_mm: float, room_mm: float
-    ) -> tuple[Block | None, Block | None]:
+    ) -> tuple[FlowBlock | None, FlowBlock | None]:
         """Cut between two lines."""
         lines = self._lines(ruler, width_mm)
         fits = int((room_mm - self.before_mm) / self._step_mm)
@@ -173,7 +173,7 @@ class Picture:
         *,
         width_mm: float,
         room_mm: float,
-    ) -> tuple[Block | None, Block | None]:
+    ) -> tuple[FlowBlock | None, FlowBlock | None]:
         """Never cut; the shorter one where that fits."""
         if self.shorter is not None and self.shorter.height_mm(ruler, width_mm) <= room_mm:
             return self.shorter, None

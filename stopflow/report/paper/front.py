@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from stopflow.report.paper.flow import Block, Bookmark, Paragraph, Picture
+from stopflow.report.paper.flow import Bookmark, FlowBlock, Paragraph, Picture
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.style import INK, MM_PER_POINT, MUTED, WASH
 
@@ -15,7 +15,7 @@ Cell = tuple[str, str] | tuple[str, str, str]
 """A number, what it is, and a colour other than ink."""
 
 
-def build_title(title: str, described: str = "") -> list[Block]:
+def build_title(title: str, described: str = "") -> list[FlowBlock]:
     """Compose a title with its bookmark, and a line below it; a long title is set smaller."""
     size = 20.0 if len(title) <= _LONG else 11.0
     mark = Bookmark(title=title)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from stopflow.report.paper.flow import Block
+from stopflow.report.paper.flow import FlowBlock
 from stopflow.report.paper.style import (
     INK,
     MM_PER_POINT,
@@ -32,7 +32,7 @@ _CONTINUED = ", continued"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class GridColumn:
     """A table column.
 
     Attributes
@@ -60,7 +60,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
+class TableGrid:
     """A table that can be cut between rows.
 
     A row of a single cell is a heading across all columns; it never stands last on a page, and is
@@ -76,7 +76,7 @@ class Grid:
         so that each row is broken into lines once, however many pages the grid takes.
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[GridColumn, ...]
     rows: tuple[tuple[str, ...], ...]
     size: float = 7.0
     after_mm: float = 4.0
@@ -101,7 +101,7 @@ class Grid:
         lines = 2 if any(column.unit for column in self.columns) else 1
         return self._lead_mm + lines * self._line_mm + 2.4
 
-    def _shown(self, column: Column, cell: str) -> str:
+    def _shown(self, column: GridColumn, cell: str) -> str:
         text = printable(cell)
         sign = VERDICT_SIGNS.get(text) if column.verdict else None
         return f"{sign} {text}" if sign else text
@@ -182,7 +182,7 @@ class Grid:
 
     def split(
         self, ruler: Ruler, *, width_mm: float, room_mm: float
-    ) -> tuple[Block | None, Block | None]:
+    ) -> tuple[FlowBlock | None, FlowBlock | None]:
         """Cut between rows; the header is repeated and the column widths stay."""
         widths = self.fit_widths(ruler, width_mm)
         used = self._head_mm + 1.0

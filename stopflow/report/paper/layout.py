@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from stopflow.report.paper.flow import Block, Paragraph, Picture
+from stopflow.report.paper.flow import FlowBlock, Paragraph, Picture
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.style import Paper, Ruler
 
@@ -28,12 +28,12 @@ class Placed:
         Which of the blocks that were dealt it is of.
     """
 
-    block: Block
+    block: FlowBlock
     y_mm: float
     source: int = 0
 
 
-def lay_out(blocks: Sequence[Block], paper: Paper, ruler: Ruler) -> list[list[Placed]]:
+def lay_out(blocks: Sequence[FlowBlock], paper: Paper, ruler: Ruler) -> list[list[Placed]]:
     """Deal blocks to pages; where little is left for the last, it takes the section before, too.
 
     Returns
@@ -44,7 +44,7 @@ def lay_out(blocks: Sequence[Block], paper: Paper, ruler: Ruler) -> list[list[Pl
     return _balance(_deal(blocks, paper, ruler), blocks, paper, ruler)
 
 
-def _deal(blocks: Sequence[Block], paper: Paper, ruler: Ruler) -> list[list[Placed]]:
+def _deal(blocks: Sequence[FlowBlock], paper: Paper, ruler: Ruler) -> list[list[Placed]]:
     width = paper.text_width_mm
     pages: list[list[Placed]] = [[]]
     y = paper.top_mm
@@ -81,7 +81,7 @@ def _deal(blocks: Sequence[Block], paper: Paper, ruler: Ruler) -> list[list[Plac
 
 
 def _balance(
-    pages: list[list[Placed]], blocks: Sequence[Block], paper: Paper, ruler: Ruler
+    pages: list[list[Placed]], blocks: Sequence[FlowBlock], paper: Paper, ruler: Ruler
 ) -> list[list[Placed]]:
     """Let a nearly empty last page begin with the last heading of the page before it."""
     if len(pages) < 2 or not pages[-1]:
@@ -106,13 +106,15 @@ def _is_nearly_empty(page: Sequence[Placed], paper: Paper, ruler: Ruler) -> bool
     return end - paper.top_mm <= NEARLY_EMPTY * (paper.floor_mm - paper.top_mm)
 
 
-def _notes_mm(following: Iterable[Block], ruler: Ruler, width_mm: float) -> float:
+def _notes_mm(following: Iterable[FlowBlock], ruler: Ruler, width_mm: float) -> float:
     """Height of the notes that come next."""
     notes = takewhile(lambda block: isinstance(block, Paragraph) and block.is_note, following)
     return sum(block.height_mm(ruler, width_mm) for block in notes)
 
 
-def _company_mm(block: Block, following: Iterable[Block], ruler: Ruler, width_mm: float) -> float:
+def _company_mm(
+    block: FlowBlock, following: Iterable[FlowBlock], ruler: Ruler, width_mm: float
+) -> float:
     """Room that what follows a heading needs at least on the same page."""
     room = 0.0
     for after in following:
@@ -123,7 +125,7 @@ def _company_mm(block: Block, following: Iterable[Block], ruler: Ruler, width_mm
     return room
 
 
-def _least_mm(block: Block, ruler: Ruler, width_mm: float) -> float:
+def _least_mm(block: FlowBlock, ruler: Ruler, width_mm: float) -> float:
     """Height of the least part of a block that may stand alone; of a picture, the shorter one."""
     whole = block.height_mm(ruler, width_mm)
     if isinstance(block, Picture):

@@ -14,7 +14,7 @@ import pandas as pd
 from stopflow.io.atomic import replacing_file
 from stopflow.memory import collect_if_much, collecting_seldom
 from stopflow.report.paper.canvas import Drawings, DrawnPage
-from stopflow.report.paper.flow import Block, Bookmark
+from stopflow.report.paper.flow import Bookmark, FlowBlock
 from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, describe_document, join_pages
 from stopflow.report.paper.layout import Placed, draw_blocks, lay_out
 from stopflow.report.paper.packing import pack_sheets, unpack_sheets
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class PdfSheet:
     """One page to come: its section, its bookmarks and what draws it.
 
     Attributes
@@ -42,13 +42,13 @@ class Sheet:
 
 
 def flow_sheets(
-    blocks: Sequence[Block], paper: Paper, ruler: Ruler, *, section: str
-) -> list[Sheet]:
+    blocks: Sequence[FlowBlock], paper: Paper, ruler: Ruler, *, section: str
+) -> list[PdfSheet]:
     """Lay blocks out on pages of one section, with the bookmarks of their headings."""
     if not blocks:
         return []
     return [
-        Sheet(
+        PdfSheet(
             section=section,
             placed=tuple(placed),
             bookmarks=tuple(
@@ -61,7 +61,7 @@ def flow_sheets(
 
 @styled
 def draw_sheets(
-    sheets: Sequence[Sheet],
+    sheets: Sequence[PdfSheet],
     *,
     paper: Paper,
     ruler: Ruler,
@@ -91,7 +91,7 @@ def draw_sheets(
 
 
 def _draw_layers(
-    sheet: Sheet, paper: Paper, ruler: Ruler, drawings: Drawings | None
+    sheet: PdfSheet, paper: Paper, ruler: Ruler, drawings: Drawings | None
 ) -> tuple[DrawnPage, ...]:
     """Draw a sheet; pictures that have a key are layers of their own, drawn once and kept."""
     page = Page(paper, ruler)
@@ -121,7 +121,7 @@ def _draw_kept(item: Placed, key: str, paper: Paper, ruler: Ruler, drawings: Dra
 
 
 def write_pdf(
-    blocks: Sequence[Block],
+    blocks: Sequence[FlowBlock],
     path: Path,
     *,
     paper: str,

@@ -15,7 +15,7 @@ from stopflow import column_names as col
 from stopflow.io.csv_files import LIVE
 from stopflow.io.workbook.cells import column_letters
 from stopflow.report.tables.styles import Style
-from stopflow.report.tables.workbook import Sheet, Workbook, writing_workbook
+from stopflow.report.tables.workbook import TableSheet, Workbook, writing_workbook
 from stopflow.schema import COLUMNS, unit_of
 from stopflow.trace import FloatArray
 
@@ -52,7 +52,7 @@ def write_sheets(frames: Mapping[str, pd.DataFrame], path: Path, *, unit: str) -
                 for header, column in zip(headers, frame.columns, strict=True)
             ]
             frozen = 2 if len(headers) > 4 else 0
-            sheet = Sheet(name=name, widths=widths, frozen=frozen, rows=len(frame) + 1)
+            sheet = TableSheet(name=name, widths=widths, frozen=frozen, rows=len(frame) + 1)
             book.add(sheet, _rows(frame, headers, book))
 
 

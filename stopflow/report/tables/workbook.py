@@ -27,7 +27,7 @@ _LEVEL: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class TableSheet:
     """The head of a sheet: its name, the widths of its columns, what stays in view, its rows.
 
     Attributes
@@ -54,14 +54,14 @@ class Workbook:
     """A workbook being written; made by `writing_workbook`."""
 
     archive: ZipFile
-    sheets: list[Sheet] = field(default_factory=list)
+    sheets: list[TableSheet] = field(default_factory=list)
     _styles: dict[Style, int] = field(default_factory=lambda: {Style(): 0})
 
     def style(self, style: Style) -> int:
         """Return the number by which cells name a style."""
         return self._styles.setdefault(style, len(self._styles))
 
-    def add(self, sheet: Sheet, rows: Iterable[str]) -> None:
+    def add(self, sheet: TableSheet, rows: Iterable[str]) -> None:
         """Write a sheet.
 
         Parameters
@@ -125,7 +125,7 @@ def _file(number: int) -> str:
     return f"sheet{number}.xml"
 
 
-def _sheet_head(sheet: Sheet, *, first: bool) -> str:
+def _sheet_head(sheet: TableSheet, *, first: bool) -> str:
     cell = f"{column_letters(sheet.frozen + 1)}2"
     split = f'xSplit="{sheet.frozen}" ' if sheet.frozen else ""
     pane = "bottomRight" if sheet.frozen else "bottomLeft"
@@ -147,7 +147,7 @@ def _element(name: str, content: str) -> str:
     return f"<{name}>{content}</{name}>" if content else ""
 
 
-def _workbook_xml(sheets: Sequence[Sheet]) -> str:
+def _workbook_xml(sheets: Sequence[TableSheet]) -> str:
     listed = "".join(
         f'<sheet name={quoteattr(sheet.name)} sheetId="{number}" r:id="rId{number}"/>'
         for number, sheet in enumerate(sheets, start=1)
@@ -164,7 +164,7 @@ def _workbook_xml(sheets: Sequence[Sheet]) -> str:
     )
 
 
-def _absolute(sheet: Sheet) -> str:
+def _absolute(sheet: TableSheet) -> str:
     quoted = sheet.name.replace("'", "''")
     return f"'{quoted}'!$A$1:${column_letters(len(sheet.widths))}${sheet.rows}"
 
