@@ -13,7 +13,7 @@ from stopflow.kinetics.analysis import (
     judgements,
     secondary_rows,
 )
-from stopflow.kinetics.verdicts.light import LightShots, lighten
+from stopflow.kinetics.verdicts.awaiting_comparison import LightShots, lighten
 from stopflow.pipeline.lab import ingest as ingesting
 from stopflow.pipeline.lab.gather import compare_folders
 from stopflow.simulate.plan import LabSpec

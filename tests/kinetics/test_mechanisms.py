@@ -15,8 +15,8 @@ from stopflow.kinetics.analysis import (
     condition_rows,
     secondary_rows,
 )
-from stopflow.kinetics.secondary.curve import SecondaryCurve
-from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.curve_model import SecondaryCurve
+from stopflow.kinetics.secondary.curve_table import CURVES
 from stopflow.kinetics.secondary.fit import SecondaryFit
 from stopflow.kinetics.verdicts.repeatability import as_series, pool
 from stopflow.trace import Conditions, Experiment

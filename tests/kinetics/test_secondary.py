@@ -22,8 +22,8 @@ from stopflow.kinetics.secondary.choice import (
     choose_curve,
     curve_to_report,
 )
-from stopflow.kinetics.secondary.curve import PARTNER, SecondaryCurve
-from stopflow.kinetics.secondary.curves import CURVES, rivals
+from stopflow.kinetics.secondary.curve_model import PARTNER, SecondaryCurve
+from stopflow.kinetics.secondary.curve_table import CURVES, rivals
 from stopflow.kinetics.secondary.fit import SecondaryFit
 from stopflow.kinetics.secondary.regression import (
     Curve,

@@ -8,8 +8,8 @@ import numpy as np
 
 from stopflow.kinetics.laws.phases import AMPLITUDES, FIRST_RATE, name_phase
 from stopflow.kinetics.secondary.choice import choose_curve, curve_to_report
-from stopflow.kinetics.secondary.curve import PARTNER, SecondaryCurve
-from stopflow.kinetics.secondary.curves import rivals
+from stopflow.kinetics.secondary.curve_model import PARTNER, SecondaryCurve
+from stopflow.kinetics.secondary.curve_table import rivals
 from stopflow.kinetics.secondary.fit import SecondaryFit, quote_parameters
 from stopflow.kinetics.secondary.points import (
     SecondaryPoint,

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.constants import Boltzmann, Planck, R
 
-from stopflow.kinetics.secondary.curve import Function
+from stopflow.kinetics.secondary.curve_model import Function
 from stopflow.trace import FloatArray
 
 KILO = 1e3

@@ -13,7 +13,7 @@ import numpy as np
 
 from stopflow.kinetics.secondary.choice import DECISIVE, is_established
 from stopflow.kinetics.secondary.concentration import ConcentrationPlot, build_plot, describe_plot
-from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.curve_table import CURVES
 from stopflow.kinetics.secondary.fit import SecondaryFit
 from stopflow.kinetics.secondary.points import SecondaryPoint
 from stopflow.kinetics.secondary.regression import FOLLOWED, Curve, information, misfit_chance

@@ -11,7 +11,7 @@ from math import inf, nan
 import numpy as np
 
 from stopflow.kinetics.secondary.choice import choose_curve, curve_to_report
-from stopflow.kinetics.secondary.curves import CURVES, rivals
+from stopflow.kinetics.secondary.curve_table import CURVES, rivals
 from stopflow.kinetics.secondary.fit import Parameter, SecondaryFit, quote_parameters
 from stopflow.kinetics.secondary.points import (
     SecondaryPoint,

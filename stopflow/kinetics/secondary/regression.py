@@ -12,8 +12,8 @@ from types import MappingProxyType
 import numpy as np
 from scipy.special import chdtrc, fdtrc, stdtrit
 
-from stopflow.kinetics.secondary.curve import SecondaryCurve
-from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.curve_model import SecondaryCurve
+from stopflow.kinetics.secondary.curve_table import CURVES
 from stopflow.kinetics.secondary.search import find_minimum
 from stopflow.kinetics.solver.statistics import small_sample_aic
 from stopflow.trace import FloatArray, frozen_array

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import leastsq
 
-from stopflow.kinetics.secondary.curve import SecondaryCurve
+from stopflow.kinetics.secondary.curve_model import SecondaryCurve
 from stopflow.trace import FloatArray
 
 REACH = 30.0

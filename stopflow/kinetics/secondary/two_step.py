@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from scipy.optimize import least_squares
 
-from stopflow.kinetics.secondary.curve import SecondaryCurve
-from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.curve_model import SecondaryCurve
+from stopflow.kinetics.secondary.curve_table import CURVES
 from stopflow.kinetics.secondary.regression import Curve
 from stopflow.trace import FloatArray
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from stopflow.kinetics.many.time_blocks import STRIDE
 from stopflow.kinetics.many.two_phases import TwoPhases, fit_two_phases
+from stopflow.kinetics.start.accepted_cuts import FirstCuts, ProposedStart
 from stopflow.kinetics.start.course import AT_ONCE, Course
 from stopflow.kinetics.start.flow import FAR
-from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart
 from stopflow.kinetics.start.reaction import KNOWN, course_of, moves_at_once
 from stopflow.kinetics.start.relaxation import follows_within
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.kinetics.many.time_blocks import STRIDE, build_blocks
+from stopflow.kinetics.start.accepted_cuts import FirstCuts, ProposedStart, initial_deviation
 from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.backward_extrapolation import Batch, build_batch, first_accepted
 from stopflow.kinetics.start.course import Course
@@ -14,7 +15,6 @@ from stopflow.kinetics.start.detected_start import Explanation, StartDetection, 
 from stopflow.kinetics.start.flow import flow_ends, lags_behind
 from stopflow.kinetics.start.hidden_phase import find_hidden_phases
 from stopflow.kinetics.start.noise import noise_of_steps, robust_mass
-from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart, initial_deviation
 from stopflow.kinetics.start.reaction import MUCH, after_short_artefacts, reactions
 from stopflow.kinetics.start.reasons import StartReason, because
 from stopflow.kinetics.start.residual_artefact import deviations, shifts_of_k

@@ -15,11 +15,11 @@ from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.many.time_blocks import STRIDE
 from stopflow.kinetics.many.two_phases import TwoPhases, fit_two_phases
 from stopflow.kinetics.solver.result import predict
+from stopflow.kinetics.start.accepted_cuts import FirstCuts, ProposedStart, initial_deviation
 from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.course import AT_ONCE, Course, Phases
 from stopflow.kinetics.start.detected_start import Explanation
 from stopflow.kinetics.start.flow import FEWER_PARAMETERS, LOUDER_IN_FLOW, chi_squared, flow_stop
-from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart, initial_deviation
 from stopflow.kinetics.start.reasons import because
 from stopflow.kinetics.start.relaxation import (
     SHORTEST_PHASE_S,

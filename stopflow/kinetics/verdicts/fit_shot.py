@@ -23,8 +23,8 @@ from stopflow.kinetics.uncertainty.interval import (
 )
 from stopflow.kinetics.uncertainty.quantisation import digitising_step
 from stopflow.kinetics.usable_points import Omission
-from stopflow.kinetics.verdicts.compare_laws import compare_laws
 from stopflow.kinetics.verdicts.law_comparison import LawComparison, laws_ruled_out
+from stopflow.kinetics.verdicts.rival_laws import compare_laws
 from stopflow.kinetics.verdicts.shot import PreparedShot, ShotAnalysis, ShotResult
 from stopflow.kinetics.verdicts.shot_errors import bound_of_k, error_factors
 from stopflow.kinetics.verdicts.shot_phases import find_inseparable, find_needless_phase

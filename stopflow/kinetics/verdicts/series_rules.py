@@ -7,8 +7,8 @@ import numpy as np
 
 from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.settings import QualityThresholds
+from stopflow.kinetics.verdicts.awaiting_comparison import with_findings
 from stopflow.kinetics.verdicts.findings import Finding, Verdict
-from stopflow.kinetics.verdicts.light import with_findings
 from stopflow.kinetics.verdicts.repeatability import (
     FEWEST_SHOTS,
     Deviation,

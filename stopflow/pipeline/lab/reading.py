@@ -21,7 +21,7 @@ from stopflow.io.sorting import DECISIONS
 from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import ExperimentAnalysis, cut_rows, own_law, shot_rows
 from stopflow.kinetics.many.spectrum import fit_spectrum
-from stopflow.kinetics.verdicts.light import lighten
+from stopflow.kinetics.verdicts.awaiting_comparison import lighten
 from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.lab.jobs import FolderJob, code_digest, file_hashes, job_key
 from stopflow.pipeline.lab.packing import pack

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.curve_table import CURVES
 from stopflow.kinetics.verdicts.repeatability import as_series, pool
 from stopflow.report.data import NUMERIC, KineticsReportData, rows_of, sort_conditions
 from stopflow.report.kinetics.answers import build_answers

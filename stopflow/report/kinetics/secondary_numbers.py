@@ -10,7 +10,7 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.kinetics.laws import error_columns
 from stopflow.kinetics.laws.phases import FIRST_RATE
-from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.curve_table import CURVES
 from stopflow.report.data import KineticsReportData, divide, made_once, rows_of
 from stopflow.report.kinetics.secondary_titles import title_plot, write_phase
 from stopflow.report.paper.decimate import FloatArray

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stopflow import column_names as col
 from stopflow.io.workbook.cells import column_letters
-from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.curve_table import CURVES
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import digest_value
 from stopflow.report.kinetics.secondary_numbers import SYMBOLS, SecondaryPicture, pictured_plots

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.curve_table import CURVES
 from stopflow.report.data import divide, rows_of
 from stopflow.report.kinetics.secondary_numbers import (
     SYMBOLS,

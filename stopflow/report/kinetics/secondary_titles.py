@@ -8,7 +8,7 @@ import pandas as pd
 
 from stopflow import column_names as col
 from stopflow.kinetics.laws.phases import name_phase
-from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.curve_table import CURVES
 from stopflow.report.data import rows_of
 from stopflow.report.kinetics.conditions import describe_value
 from stopflow.report.paper.rounding import set_phase

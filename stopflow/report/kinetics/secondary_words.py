@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.curve_table import CURVES
 from stopflow.report.kinetics.secondary_titles import name_plot, place_of_plot
 from stopflow.report.kinetics.summary import FEW
 from stopflow.report.paper.rounding import format_pm, format_value

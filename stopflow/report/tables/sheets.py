@@ -14,18 +14,12 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.io.csv_files import LIVE
 from stopflow.io.workbook.cells import column_letters
-from stopflow.report.tables.styles import Style
+from stopflow.report.tables.cell_styles import HEADER, VERDICTS, Style
 from stopflow.report.tables.workbook import TableSheet, Workbook, writing_workbook
 from stopflow.schema import COLUMNS, unit_of
 from stopflow.trace import FloatArray
 
-_VERDICTS: Final = {
-    "PASS": Style(fill="DCEBF7", ink="0B4F82"),
-    "WARN": Style(fill="FFE8B3", ink="7A4A00"),
-    "FAIL": Style(fill="F8CFC9", ink="8E1B10"),
-}
 _PLAIN: Final[Mapping[str, Style]] = {}
-_HEADER: Final = Style(fill="E8ECEF", ink="1C2126", head=True)
 _NO_XML: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 does not allow: control characters, half a surrogate, U+FFFE and U+FFFF."""
 _LONGEST_CELL: Final = 32_767
@@ -64,7 +58,7 @@ def header_of(column: str, *, unit: str) -> str:
 
 def _rows(frame: pd.DataFrame, headers: Sequence[str], book: Workbook) -> Iterator[str]:
     """Yield the rows of a table, the first with the headers, many in a text."""
-    texts, verdicts = _TextCells(book), _TextCells(book, _VERDICTS)
+    texts, verdicts = _TextCells(book), _TextCells(book, VERDICTS)
     letters = [column_letters(place) for place in range(1, len(headers) + 1)]
     yield _row(1, map(texts.head, letters, headers))
     styles = [_number_style(str(name), frame[name]) for name in frame.columns]
@@ -125,7 +119,7 @@ class _TextCells:
 
     def head(self, letter: str, text: str) -> str:
         """Return the cell at the head of a column."""
-        return f'<c r="{letter}1" {self._make(text, _HEADER)}'
+        return f'<c r="{letter}1" {self._make(text, HEADER)}'
 
     def _make(self, text: str, style: Style) -> str:
         held = printable(text)

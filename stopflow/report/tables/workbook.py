@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from stopflow.io.atomic import replacing_file
 from stopflow.io.workbook.cells import column_letters
-from stopflow.report.tables.styles import MAIN, Style, styles_xml
+from stopflow.report.tables.cell_styles import MAIN, Style, styles_xml
 
 _HEAD: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

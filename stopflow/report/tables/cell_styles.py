@@ -35,6 +35,14 @@ class Style:
     quoted: bool = False
 
 
+VERDICTS: Final = {
+    "PASS": Style(fill="DCEBF7", ink="0B4F82"),
+    "WARN": Style(fill="FFE8B3", ink="7A4A00"),
+    "FAIL": Style(fill="F8CFC9", ink="8E1B10"),
+}
+HEADER: Final = Style(fill="E8ECEF", ink="1C2126", head=True)
+
+
 def styles_xml(styles: Sequence[Style]) -> str:
     """Describe styles; cells name them by their places."""
     formats = {style.number_format: None for style in styles if style.number_format != "General"}

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from stopflow.kinetics.secondary import curve_functions
-from stopflow.kinetics.secondary.curve import PARTNER, CurveParameter, SecondaryCurve
+from stopflow.kinetics.secondary.curve_model import PARTNER, CurveParameter, SecondaryCurve
 
 _HALF: Final = CurveParameter(name="K", unit="M", scanned="x")
 _K_ON: Final = CurveParameter(name="k_on", unit="M^-1 s^-1", headline="k_on")
