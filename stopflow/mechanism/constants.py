@@ -152,8 +152,7 @@ def build_constants(
 
 
 def _unit(scheme: Scheme, powers: FloatArray) -> str:
-    orders = np.array([step.order for step in scheme.steps])
-    return write_unit(M=round(float(powers @ (1 - orders))), s=round(-float(powers.sum())))
+    return write_unit(M=round(float(powers @ (1 - scheme.orders))), s=round(-float(powers.sum())))
 
 
 def _eliminate(

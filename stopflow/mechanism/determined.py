@@ -154,7 +154,7 @@ def _value(constants: Constants, place: int, theta: float) -> float:
 
 def profile_rise(fit: GlobalFit, place: int, value: float, start: Minimum) -> Minimum:
     """Fit again with one free number held at a value."""
-    theta = move_along(fit.problem, start, (place,), np.array([value]))
+    theta = move_along(fit.problem, start.theta, start.normal, (place,), np.array([value]))
     gain = FINE * fit.errors.pooled / max(fit.best.squares, 1e-300)
     return minimise(
         fit.problem,

@@ -95,7 +95,8 @@ class Level:
     def at(self, y: FloatArray, start: Fitted) -> EdgePoint:
         """Fit all other numbers again with the two held at y."""
         fit, step = self.fit, self.axes @ y
-        theta = move_along(fit.problem, start, self.places, self.centre + step)
+        held = self.centre + step
+        theta = move_along(fit.problem, start.theta, start.normal, self.places, held)
         gain = EXACT * fit.errors.pooled / max(fit.best.squares, 1e-300)
         found = minimise(
             fit.problem,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -216,30 +216,26 @@ class _QuadraticModel:
         return step * min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
 
 
-class Known(Protocol):
-    """A point from which others are reached: its free numbers (p,) and their normal matrix."""
-
-    @property
-    def theta(self) -> FloatArray: ...  # noqa: D102
-    @property
-    def normal(self) -> FloatArray: ...  # noqa: D102
-
-
 def move_along(
-    problem: FitProblem, known: Known, places: Sequence[int], values: FloatArray
+    problem: FitProblem,
+    theta: FloatArray,
+    normal: FloatArray,
+    places: Sequence[int],
+    values: FloatArray,
 ) -> FloatArray:
     """Move some free numbers to values that they are held at, the others along the tangent: (p,).
 
-    Valleys bend: where the others stay, what is held may come to lie on a slope so far from the
-    valley that the way down does not end. They move by `FARTHER` times as much at most.
+    They begin at `theta` (p,), where the squares have the normal matrix `normal` (p, p). Valleys
+    bend: where the others stay, what is held may come to lie on a slope so far from the valley that
+    the way down does not end. They move by `FARTHER` times as much at most.
     """
-    ahead, held = np.array(known.theta), list(places)
+    ahead, held = np.array(theta), list(places)
     others = [place for place in range(len(ahead)) if place not in held]
     step = values - ahead[held]
     ahead[held] = values
     if others:
-        pull = known.normal[np.ix_(others, held)] @ step
-        moved = -np.linalg.lstsq(known.normal[np.ix_(others, others)], pull, rcond=TOLD_APART)[0]
+        pull = normal[np.ix_(others, held)] @ step
+        moved = -np.linalg.lstsq(normal[np.ix_(others, others)], pull, rcond=TOLD_APART)[0]
         most = FARTHER * float(np.abs(step).max())
         moved *= min(1.0, most / max(float(np.abs(moved).max()), 1e-300))
         low, high = search_bounds(problem)

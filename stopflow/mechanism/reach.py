@@ -25,7 +25,7 @@ def find_box(
     intervals = [float(np.diff(shot.time_s[:4]).min()) for shot in shots]
     low, high = np.log(0.1 / longest), np.log(3.0 / max(min(intervals), 1e-9))
     most = max(max(shot.start_M.values()) for shot in shots)
-    orders = np.array([step.order for step in scheme.steps])
+    orders = scheme.orders
     powers = constants.powers
     centre = powers @ (0.5 * (low + high) - np.log(most) * (orders - 1))
     width = np.abs(powers) @ np.full(len(orders), 0.5 * (high - low))

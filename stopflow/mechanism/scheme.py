@@ -100,6 +100,11 @@ class Scheme:
         """Unit of every rate constant."""
         return {step.constant: step.unit for step in self.steps}
 
+    @property
+    def orders(self) -> FloatArray:
+        """Number of molecules that meet in every step, (R,)."""
+        return np.array([step.order for step in self.steps], dtype=float)
+
     def stoichiometry(self) -> FloatArray:
         """Net molecules of each species made by each step: (species, steps)."""
         net = np.zeros((len(self.species), len(self.steps)))

@@ -139,7 +139,7 @@ def finish_shot(
 def settle_law_shifts(
     shots: Sequence[ShotAnalysis], *, law: str, undecided: Sequence[str] = ()
 ) -> list[ShotAnalysis]:
-    """Have all shots of an experiment say which laws move k.
+    """Correct what each shot says of laws that move k by what all shots of an experiment say.
 
     Parameters
     ----------
@@ -153,23 +153,19 @@ def settle_law_shifts(
         if shot.result is not None:
             compared.setdefault(shot.result.fit.law, []).append(shot.result.laws)
     ruled_out = {own: laws_ruled_out(laws, law=own) for own, laws in compared.items()}
-    return [
-        replace(
-            shot,
-            result=replace(
-                shot.result,
-                law_shift=shot.result.laws.largest_shift(
-                    shot.result.fit,
-                    stderr=shot.result.stderr,
-                    undecided=undecided if shot.law == law else (),
-                    ruled_out=ruled_out[shot.result.fit.law],
-                ),
-            ),
-        )
-        if shot.result is not None
-        else shot
-        for shot in shots
-    ]
+    settled = []
+    for shot in shots:
+        result = shot.result
+        if result is not None:
+            as_good = undecided if shot.law == law else ()
+            out = ruled_out[result.fit.law]
+            if as_good or out:
+                shift = result.laws.largest_shift(
+                    result.fit, stderr=result.stderr, undecided=as_good, ruled_out=out
+                )
+                shot = replace(shot, result=replace(result, law_shift=shift))
+        settled.append(shot)
+    return settled
 
 
 def _result(

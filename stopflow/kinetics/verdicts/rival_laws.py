@@ -103,17 +103,10 @@ def second_phase_gain(window: Window, fit: Fit) -> float:
     rest = values - (predict(fit, seconds + window.start_s) - window.centre) / window.unit
     if not (np.isfinite(plane).all() and np.isfinite(rest).all()):
         return 0.0
-    frame = qr_of_rows(plane)[0].T
-    rest = rest * weights
-    rest = rest - (frame @ rest) @ frame
-    phases = _second_phases(time) * weights
-    phases = phases - (phases @ frame.T) @ frame
-    power = np.einsum("gn,gn->g", phases, phases)
-    seen = power > 1e-10
+    _, explained = _best_of(_second_phases(time) * weights, rest * weights, plane)
     whole = fit.rss / window.unit**2
-    if not seen.any() or not whole > 0:
+    if not (explained > 0 and whole > 0):
         return 0.0
-    explained = float(((phases[seen] @ rest) ** 2 / power[seen]).max())
     return -fit.points * log(max(1 - explained / whole, 1e-12)) - 2.0
 
 
@@ -129,21 +122,30 @@ def _is_as_likely(window: Window, law: str, fits: Sequence[Fit]) -> bool:
     time, values, root_weights = block_means(window)
     weights = np.ones_like(time) if root_weights is None else root_weights
     curves, baseline = _shapes(time, law)
-    frame = qr_of_rows(baseline * weights)[0].T
     values = values * weights
-    rest = values - (frame @ values) @ frame
-    curves = curves * weights
-    curves = curves - (curves @ frame.T) @ frame
-    power = np.einsum("gn,gn->g", curves, curves)
-    explained = float(((curves @ rest) ** 2 / np.maximum(power, 1e-10)).max())
+    beside, explained = _best_of(curves * weights, values, baseline * weights)
     within = float(window.signal @ window.signal) - float(values @ values)
-    left = (float(rest @ rest) - explained + max(within, 0.0)) * window.unit**2
+    left = (beside - explained + max(within, 0.0)) * window.unit**2
     points = len(window.signal)
     if not left > 0:
         return False
     numbers = len(rate_law.parameters) + 1
     aicc = small_sample_aic(points, numbers=numbers, information=log(left / points))
     return aicc < min(fit.aicc for fit in fits if fit.ok) + AS_LIKELY
+
+
+def _best_of(curves: FloatArray, values: FloatArray, plane: FloatArray) -> tuple[float, float]:
+    """Squares of values (B,) beside a plane (b, B), and how much of them the best curve explains.
+
+    Of curves (G, B), those that lie in the plane themselves explain nothing.
+    """
+    frame = qr_of_rows(plane)[0].T
+    rest = values - (frame @ values) @ frame
+    curves = curves - (curves @ frame.T) @ frame
+    power = np.einsum("gn,gn->g", curves, curves)
+    seen = power > 1e-10
+    explained = (curves[seen] @ rest) ** 2 / power[seen]
+    return float(rest @ rest), float(explained.max(initial=0.0))
 
 
 def _shapes_tried(time: FloatArray, law: str) -> tuple[FloatArray, FloatArray]:

@@ -43,8 +43,8 @@ def fit_with_copasi(
     method: str = "Levenberg - Marquardt",
 ) -> Reached:
     """Follow the squares down with a local method of COPASI."""
-    orders = np.array([step.order for step in problem.scheme.steps])
-    micro = np.exp(start) * MICRO ** (orders - 1.0)
+    orders = problem.scheme.orders
+    micro = np.exp(start) * MICRO ** (orders - 1)
     model = build_model(problem, micro, tolerance=tolerance)
     with TemporaryDirectory() as folder:
         _add_experiments(model, problem, Path(folder))
@@ -58,7 +58,7 @@ def fit_with_copasi(
         squares = float(basico.get_fit_statistic(model=model)["obj"])
     basico.remove_datamodel(model)
     values = np.array([found.loc[f"(R{n}).k1", "sol"] for n in range(len(micro))], dtype=float)
-    return Reached(constants=values * MICRO ** (1.0 - orders), squares=squares, seconds=spent)
+    return Reached(constants=values * MICRO ** (1 - orders), squares=squares, seconds=spent)
 
 
 def build_model(problem: FitProblem, micro: FloatArray, *, tolerance: float) -> Any:

@@ -15,7 +15,6 @@ from stopflow.report.kinetics.repeats import group_series, list_doubtful
 from stopflow.report.kinetics.secondary_words import summarise_secondary
 from stopflow.report.kinetics.summary import (
     count_shots,
-    count_things,
     median_error,
     median_scatter,
     summarise_rates,
@@ -25,6 +24,7 @@ from stopflow.report.paper.flow import FlowBlock
 from stopflow.report.paper.rounding import format_digits
 from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, WASH, Ruler, printable
 from stopflow.report.paper.units import build_units
+from stopflow.wording import count_things
 
 if TYPE_CHECKING:  # loading it takes longer than a table takes to be set
     from stopflow.report.paper.page import Page

@@ -24,12 +24,7 @@ from stopflow.report.kinetics.repeats import (
     list_repeats,
     name_files,
 )
-from stopflow.report.kinetics.summary import (
-    FURTHER_RATES,
-    count_shots,
-    count_things,
-    further_rates,
-)
+from stopflow.report.kinetics.summary import FURTHER_RATES, count_shots, further_rates
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.flow import (
     Bookmark,
@@ -41,6 +36,7 @@ from stopflow.report.paper.flow import (
 from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.rounding import MISSING, format_digits, format_pm_column
 from stopflow.report.paper.style import MUTED, Paper, Ruler, printable
+from stopflow.wording import count_things
 
 _LAW_RATES = tuple(f"k_{law.column}_per_s" for _, law in COMPARED)
 _MODEL_COLUMNS = (

@@ -7,14 +7,7 @@ from stopflow.report.kinetics.input_problems import say_disagreements
 from stopflow.report.kinetics.law_choice import is_listed, law_choice_grid, list_law_choices
 from stopflow.report.kinetics.rates_by_condition import build_condition_blocks
 from stopflow.report.kinetics.repeats import build_repeat_blocks, list_doubtful
-from stopflow.report.kinetics.summary import (
-    Counts,
-    count_shots,
-    count_things,
-    join_words,
-    state_left_out,
-    state_trust,
-)
+from stopflow.report.kinetics.summary import Counts, count_shots, state_left_out, state_trust
 from stopflow.report.paper.flow import FlowBlock, Paragraph, Picture, build_heading
 from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.style import (
@@ -23,6 +16,7 @@ from stopflow.report.paper.style import (
     VERDICT_SIGNS,
     shorten_middle,
 )
+from stopflow.wording import count_things, join_words
 
 _NAME_LENGTH = 60
 _MOST_DISAGREEMENTS = 6

@@ -8,14 +8,9 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.kinetics.laws import LAWS, find_law
 from stopflow.report.data import KineticsReportData
-from stopflow.report.kinetics.summary import (
-    count_shots,
-    count_things,
-    join_words,
-    list_widened,
-    usable_shots,
-)
+from stopflow.report.kinetics.summary import count_shots, list_widened, usable_shots
 from stopflow.report.paper.rounding import format_time
+from stopflow.wording import count_things, join_words
 
 
 def write_methods(data: KineticsReportData) -> str:

@@ -12,12 +12,7 @@ from stopflow import column_names as col
 from stopflow.kinetics.laws.table import error_columns
 from stopflow.report.data import KineticsReportData, sort_conditions
 from stopflow.report.kinetics.conditions import name_files_apart, varying_columns, write_amount
-from stopflow.report.kinetics.summary import (
-    OF_ALL_PHASES,
-    further_rates,
-    has_several_phases,
-    join_words,
-)
+from stopflow.report.kinetics.summary import OF_ALL_PHASES, further_rates, has_several_phases
 from stopflow.report.paper.flow import FlowBlock, build_heading, build_note
 from stopflow.report.paper.grid import GridColumn, TableGrid
 from stopflow.report.paper.rounding import (
@@ -32,6 +27,7 @@ from stopflow.report.paper.rounding import (
 )
 from stopflow.report.paper.units import Unit, build_units
 from stopflow.report.tables.tables import signal_unit, signal_units
+from stopflow.wording import join_words
 
 TITLE = "Rates by condition"
 _USUAL = (col.CONCENTRATION_M, col.TEMPERATURE_K)
