@@ -236,7 +236,7 @@ def test_running_sums_and_circles_of_formulas(tmp_path: Path) -> None:
         ["s3.bka", "=B3"],
     ]
     lab = read_lab(tmp_path, rows, files=FILES, change=sums)
-    assert rates(lab)[0] == pytest.approx(3.0, rel=1e-9)
+    assert rates(lab)[0] == pytest.approx(3.0, rel=1e-9), said(lab)
     assert rates(lab)[1:] == [None, None]
     assert any("'=B3+1' and 1 more like it" in text for text in said(lab))
 
