@@ -4,7 +4,7 @@ The edge is followed as a curve (predictor and corrector; Allgower and Georg, In
 Numerical Continuation Methods, 2003, chapter 2): a step along it, then steps down or up the slope
 of the squares back to it, all other constants fitted again at every point. So it goes round valleys
 that bend. At the ends of the range of the search the region is open; there the edge is that end.
-Where a valley is too narrow to go round its tips, its edge is found on ribs across it.
+Where a region is open, or too narrow to go round its tips, its edge is found on ribs across it.
 """
 
 from collections.abc import Iterator
@@ -15,26 +15,20 @@ import numpy as np
 
 from stopflow.mechanism.determined import Determination, find_held
 from stopflow.mechanism.fit import GlobalFit
-from stopflow.mechanism.level import CLOSE, TRIES, EdgePoint, Level
+from stopflow.mechanism.level import CLOSE, TRIES, Edge, EdgePoint, Level
 from stopflow.mechanism.ribs import follow_ribs
 from stopflow.trace import FloatArray
 
 FIRST_STEP, LEAST_STEP, MOST_STEP = 0.25, 0.01, 1.0
-"""Steps along the edge; 1 is the radius of the region where it is an ellipse.
-
-The first and the least one in smallest radii.
-"""
+"""Steps along the edge; 1 is the radius of the region where it is an ellipse."""
 MOST_PAIRS = 15
 MOST_POINTS, CORRECTIONS = 200, 6
 BEND, STRAIGHT = 0.8, 0.97
 """Cosine of the turn between two steps below which a step is too long, and above which short."""
 NARROW = 0.5
-"""Share of the smallest radius across which a region ends in a corner."""
+"""Share of the radius across which a region ends in a corner."""
 ON_A_SIDE = 16
 """Fewest steps in which a side of the range is walked."""
-ROUNDNESS = (1.0, 0.5, 0.0)
-"""How far coordinates are stretched with the region, in turn until the edge is followed round: a
-straight region is easily followed where it is about a circle, one that bends where it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,33 +56,29 @@ class Contour:
 def follow_contours(fit: GlobalFit, found: Determination) -> Iterator[Contour]:
     """Yield the contours of pairs of constants, those that are determined least first.
 
-    Of the two that are determined least, and of every pair of which both have a closed interval:
     `MOST_PAIRS` at most. Enthalpies come in where there is one constant alone; what stands at a
     bound that was stated does not move.
     """
     held = find_held(fit)
     ranked = [place for place in rank_numbers(found) if place not in held] if fit.ok else []
-    closed = [place for place in ranked if found.intervals[place].determined]
-    pairs = dict.fromkeys([*combinations(ranked[:2], 2), *combinations(closed, 2)])
-    for pair in islice(pairs, MOST_PAIRS):
-        yield _follow(fit, (min(pair), max(pair)))
+    for pair in islice(combinations(ranked, 2), MOST_PAIRS):
+        closed = all(found.intervals[place].determined for place in pair)
+        yield _follow(fit, (min(pair), max(pair)), closed=closed)
 
 
-def _follow(fit: GlobalFit, places: tuple[int, int]) -> Contour:
-    rounds: list[Contour] = []
-    for roundness in ROUNDNESS:
-        level = Level.of(fit, places, roundness)
-        points, is_open, is_whole = _Walk(level).around()
-        found_edge = level.centre + np.array(points) @ level.axes.T
-        rounds.append(
-            Contour(places=places, points=found_edge, is_open=tuple(is_open), is_whole=is_whole)
-        )
+def _follow(fit: GlobalFit, places: tuple[int, int], *, closed: bool) -> Contour:
+    """Follow the edge round a region that is closed, and on ribs where it is not or is narrow."""
+    level = Level.of(fit, places)
+    for way in (_walk_round, follow_ribs) if closed else (follow_ribs, _walk_round):
+        points, is_open, is_whole = way(level)
         if is_whole:
-            return rounds[-1]
-    points_on_ribs, going_on = follow_ribs(Level.of(fit, places, 1.0))
-    if len(points_on_ribs):
-        return Contour(places=places, points=points_on_ribs, is_open=going_on)
-    return max(rounds, key=lambda item: (item.is_whole, len(item.points)))
+            break
+    return Contour(places=places, points=points, is_open=is_open, is_whole=is_whole)
+
+
+def _walk_round(level: Level) -> Edge:
+    points, is_open, is_whole = _Walk(level).around()
+    return level.centre + np.array(points) @ level.axes.T, tuple(is_open), is_whole
 
 
 def rank_numbers(found: Determination) -> list[int]:
@@ -123,7 +113,7 @@ class _Walk:
             corners = [low, np.array([high[0], low[1]]), high, np.array([low[0], high[1]])]
             back = np.linalg.inv(self._level.axes)
             return [back @ (item - self._level.centre) for item in corners], [True] * 4, True
-        first, short = here, FIRST_STEP * self._level.least
+        first, short = here, FIRST_STEP
         length = short
         self._add(here.y, is_open=False)
         while len(self._points) < MOST_POINTS:
@@ -140,7 +130,7 @@ class _Walk:
             ahead = self._correct(here, length)
             if ahead is None:
                 length *= 0.4
-                if length < LEAST_STEP * self._level.least:
+                if length < LEAST_STEP:
                     ahead = self._across(here)
                     if ahead is None:
                         return self._points, self._open, False
@@ -190,8 +180,8 @@ class _Walk:
     def _across(self, here: EdgePoint) -> EdgePoint | None:
         """Cross the region at a corner too sharp to go round; None where it is not narrow there."""
         inward = -here.slope / max(float(np.hypot(*here.slope)), 1e-300)
-        start, inside, widest = here, 0.0, NARROW * self._level.least
-        ahead = 2 * LEAST_STEP * self._level.least
+        start, inside, widest = here, 0.0, NARROW
+        ahead = 2 * LEAST_STEP
         while ahead < widest:
             found = self._level.at(here.y + ahead * inward, start)
             if found.level > 1 and inside:

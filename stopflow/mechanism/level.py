@@ -41,6 +41,9 @@ class EdgePoint:
         return np.array([-self.slope[1], self.slope[0]]) / max(np.hypot(*self.slope), 1e-300)
 
 
+Edge: TypeAlias = tuple[FloatArray, tuple[bool, ...], bool]
+"""Points (n, 2) in free numbers, where the region goes on beyond them, and whether it is whole."""
+
 Fitted: TypeAlias = EdgePoint | Minimum
 """Where a fit with two numbers held may begin."""
 
@@ -53,8 +56,6 @@ class Level:
     ----------
     axes
         (2, 2) free numbers are ``centre + axes y``.
-    least
-        Smallest radius of the region in these coordinates.
     low, high
         (2,) ends of the range, in free numbers.
     """
@@ -64,21 +65,19 @@ class Level:
     region: Region
     centre: FloatArray
     axes: FloatArray
-    least: float
     low: FloatArray
     high: FloatArray
 
     @classmethod
-    def of(cls, fit: GlobalFit, places: tuple[int, int], roundness: float) -> "Level":
-        """Stretch coordinates by a power of the radii that errors alone would give."""
+    def of(cls, fit: GlobalFit, places: tuple[int, int]) -> "Level":
+        """Stretch coordinates by the radii that errors alone would give."""
         region = fit.measure(places)
         logarithms = np.array(fit.problem.constants.is_logarithm)[list(places)]
         scale = np.where(logarithms, 1.0, 10.0)[:, None]
         sizes, vectors = np.linalg.eigh(scale * region.found * scale.T)
         radii = np.sqrt(region.limit / np.maximum(sizes, 1e-300))
         radii = np.clip(radii, 1e-9, LONGEST)
-        units = radii**roundness * LONGEST ** (1 - roundness)
-        axes = scale * vectors * units
+        axes = scale * vectors * radii
         axes[:, 1] *= np.sign(np.linalg.det(axes))
         low, high = (bound[list(places)] for bound in search_bounds(fit.problem))
         return cls(
@@ -87,7 +86,6 @@ class Level:
             region=region,
             centre=np.asarray(fit.best.theta)[list(places)],
             axes=axes,
-            least=float((radii / units).min()),
             low=low,
             high=high,
         )
@@ -176,7 +174,7 @@ class Level:
 
     def least_side_step(self) -> float:
         """Step along the range's ends, in sides, that is short against the region's width."""
-        width = self.least * np.linalg.svd(self.axes, compute_uv=False).min()
+        width = np.linalg.svd(self.axes, compute_uv=False).min()
         return float(0.3 * width / (self.high - self.low).max())
 
     def wall_place(self, y: FloatArray) -> float:

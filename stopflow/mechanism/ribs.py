@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from stopflow.mechanism.determined import profile_rise
-from stopflow.mechanism.level import TRIES, EdgePoint, Level
+from stopflow.mechanism.level import TRIES, Edge, EdgePoint, Level
 from stopflow.mechanism.minimise import Minimum
 from stopflow.trace import FloatArray
 
@@ -21,8 +21,8 @@ TOWARDS_TIP = (0.5, 0.75, 0.9, 0.97)
 """Where ribs stand between the last whole step and the tip."""
 
 
-def follow_ribs(level: Level) -> tuple[FloatArray, tuple[bool, ...]]:
-    """Find the edge: (n, 2) in free numbers, in order round the minimum, and where it is open."""
+def follow_ribs(level: Level) -> Edge:
+    """Find the edge, in order round the minimum."""
     plain = replace(level, axes=np.eye(2))
     spread = np.diag(np.linalg.pinv(level.region.found, hermitian=True))
     along = int(spread.argmax())
@@ -35,8 +35,9 @@ def follow_ribs(level: Level) -> tuple[FloatArray, tuple[bool, ...]]:
         upper += [rib[1] for rib in ribs]
     points = [*lower, *upper[::-1]]
     if not points:
-        return np.zeros((0, 2)), ()
-    return plain.centre + np.array([y for y, _ in points]), tuple(is_open for _, is_open in points)
+        return np.zeros((0, 2)), (), False
+    edge = plain.centre + np.array([y for y, _ in points])
+    return edge, tuple(is_open for _, is_open in points), True
 
 
 class _Side:

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stopflow.executors import ThisProcess, Workers
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.fit import fit_mechanism
 from stopflow.mechanism.observations import Detector
 from stopflow.mechanism.problem import build_problem
 from stopflow.mechanism.scheme import parse_scheme
 from stopflow.pipeline.mechanism.settings import mechanism_settings
-from stopflow.pipeline.mechanism.shots import collect_shots
+from stopflow.pipeline.mechanism.shots import collect_shots, find_places, read_shots
 from stopflow.pipeline.progress import silent
 
 pytestmark = pytest.mark.whole
@@ -34,7 +35,9 @@ def test_eyring_over_all_shots_gives_the_rates_of_single_exponentials() -> None:
     settings = mechanism_settings(
         FOLDER, scheme=scheme.text, initial={"Fe": "concentration"}, eyring=True
     )
-    found = collect_shots(FOLDER, scheme, settings, progress=silent)
+    alone = Workers(executor=ThisProcess(), at_once=1)
+    read = read_shots(find_places(FOLDER), workers=alone, progress=silent)
+    found = collect_shots(read, scheme, settings)
     assert found.left_out == ()
     assert sum(len(group.shots) for group in found.groups) == 140
     for group in found.groups:

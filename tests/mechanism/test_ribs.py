@@ -43,7 +43,7 @@ def radii(points: np.ndarray, centre: np.ndarray, directions: np.ndarray) -> np.
 def test_ribs_and_curve_find_the_same_edge(rng) -> None:
     fit = fit_binding(rng, 1.0, 4.0, 10.0)
     curve = next(follow_contours(fit, determine(fit)))
-    points, is_open = follow_ribs(Level.of(fit, curve.places, 1.0))
+    points, is_open, _ = follow_ribs(Level.of(fit, curve.places))
     assert not any(is_open)
     angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     centre = fit.best.theta[list(curve.places)]
@@ -58,8 +58,8 @@ def test_ribs_and_curve_find_the_same_edge(rng) -> None:
 def test_ribs_end_open_where_the_range_ends(rng) -> None:
     """One mixture leaves k1 without a lower end: the valley reaches the end of the range there."""
     fit = fit_binding(rng, 1.0)
-    level = Level.of(fit, (0, 1), 1.0)
-    points, is_open = follow_ribs(level)
+    level = Level.of(fit, (0, 1))
+    points, is_open, _ = follow_ribs(level)
     going_on = np.array(is_open)
     assert 0 < going_on.sum() < len(points)
     ends = np.abs(np.stack([points - level.low, points - level.high])).min(axis=(0, 2))

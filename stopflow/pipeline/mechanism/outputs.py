@@ -1,7 +1,7 @@
 """What a mechanism leaves: the table mechanism.csv, mechanism.pdf, and JSON for programs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,6 @@ from stopflow import __version__
 from stopflow.io.atomic import write_text
 from stopflow.io.results import lab_at
 from stopflow.io.switch import switching
-from stopflow.mechanism.contours import follow_contours
 from stopflow.mechanism.determined import Interval
 from stopflow.mechanism.further import SHOTS
 from stopflow.mechanism.results import FittedFolder, FittedGroup
@@ -64,9 +63,8 @@ def place_mechanism(
         write_csv(constants_table(found), written[0])
         if sbml:
             written += _write_sbml(found, gathered)
-        followed = _follow_contours(found, progress=progress)
         write_mechanism_pdf(
-            followed,
+            found,
             written[1],
             title=f"Mechanism of {folder.resolve().name}",
             provenance={
@@ -79,18 +77,8 @@ def place_mechanism(
             progress=partial(progress, "drawing the PDF"),
         )
         if drawn is not None:
-            written += write_mechanism_figures(followed, drawn)
+            written += write_mechanism_figures(found, drawn)
     return list(map(switch.in_place, written)), switch.notes
-
-
-def _follow_contours(found: FittedFolder, *, progress: Progress) -> FittedFolder:
-    groups = []
-    for done, group in enumerate(found.groups):
-        progress("following contours", done, len(found.groups))
-        contours = tuple(follow_contours(group.fit, group.determination))
-        groups.append(replace(group, contours=contours))
-    progress("following contours", len(found.groups), len(found.groups))
-    return replace(found, groups=tuple(groups))
 
 
 def _given(settings: MechanismSettings) -> dict[str, Any]:

@@ -1,24 +1,35 @@
 """One scheme fitted to a folder, or the known schemes ranked on it."""
 
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from stopflow.errors import SettingsError, require_key
+from stopflow.executors import Workers, open_workers
 from stopflow.mechanism.constants import build_constants
+from stopflow.mechanism.contours import follow_contours
 from stopflow.mechanism.cycles import describe_missing_balance
 from stopflow.mechanism.determined import Determination, determine
 from stopflow.mechanism.fit import GlobalFit, fit_mechanism
 from stopflow.mechanism.further import propose_experiments
 from stopflow.mechanism.groups import ShotGroup
 from stopflow.mechanism.known import KNOWN
-from stopflow.mechanism.problem import build_problem
+from stopflow.mechanism.problem import FitProblem, build_problem
 from stopflow.mechanism.rank import describe_ranking, rank_schemes
 from stopflow.mechanism.results import FittedFolder, FittedGroup
 from stopflow.mechanism.scheme import Scheme, parse_scheme
 from stopflow.pipeline.checks import require_seed
 from stopflow.pipeline.mechanism.settings import MechanismSettings
-from stopflow.pipeline.mechanism.shots import collect_for_ranking, collect_shots
+from stopflow.pipeline.mechanism.shots import (
+    collect_for_ranking,
+    collect_shots,
+    find_places,
+    read_shots,
+)
 from stopflow.pipeline.progress import Progress, silent
 
 REFERENCE_K = 298.15
@@ -42,20 +53,28 @@ def fit_folder(
     for name in settings.initial:
         require_key("initial", name, scheme.species)
     detector = settings.build_detector(_last_products(scheme))
-    found = collect_shots(folder, scheme, settings, progress=progress)
-    groups = []
-    for done, group in enumerate(found.groups):
-        progress("fitting", done, len(found.groups))
-        problem = build_problem(
-            scheme,
-            constants,
-            group.shots,
-            detector=detector,
-            pre_equilibrated=pairs,
-            ageing=settings.ageing,
-        )
-        groups.append(_fitted(group.label, fit_mechanism(problem, generator=generator)))
-    progress("fitting", len(found.groups), len(found.groups))
+    with _workers(places := find_places(folder)) as workers:
+        read = read_shots(places, workers=workers, progress=progress)
+        found = collect_shots(read, scheme, settings)
+        jobs = [
+            _Job(
+                label=group.label,
+                problem=build_problem(
+                    scheme,
+                    constants,
+                    group.shots,
+                    detector=detector,
+                    pre_equilibrated=pairs,
+                    ageing=settings.ageing,
+                ),
+                generator=own,
+            )
+            for group, own in zip(found.groups, generator.spawn(len(found.groups)), strict=True)
+        ]
+        groups = []
+        for group in workers.map_in_order(_fit_group, jobs):
+            groups.append(group)
+            progress("fitting", len(groups), len(jobs))
     return FittedFolder(
         scheme=scheme.text,
         groups=tuple(groups),
@@ -84,7 +103,9 @@ def rank_folder(
     }.items():
         if value:
             raise SettingsError(name, value, valid="nothing beside --rank, whose schemes lack it")
-    found = collect_for_ranking(folder, settings, progress=progress)
+    with _workers(places := find_places(folder)) as workers:
+        read = read_shots(places, workers=workers, progress=progress)
+    found = collect_for_ranking(read, settings)
     group = max(found.groups, key=_richness)
     remarks = list(found.remarks)
     if len(found.groups) > 1:
@@ -103,18 +124,41 @@ def rank_folder(
     remarks += describe_ranking(ranked)
     return FittedFolder(
         scheme=ranked[0].scheme.text if ranked else "",
-        groups=tuple(_fitted(group.label, item.fit) for item in ranked[:1]),
+        groups=tuple(_judge(group.label, item.fit) for item in ranked[:1]),
         remarks=tuple(remarks),
         left_out=found.left_out,
         ranking=tuple(ranked),
     )
 
 
-def _fitted(label: str, fit: GlobalFit) -> FittedGroup:
+def _workers(places: Sequence[Path]) -> AbstractContextManager[Workers]:
+    """Share experiments, and then groups of shots, between processes: one for each processor."""
+    return open_workers(processes=min(len(places), os.cpu_count() or 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Job:
+    """A scheme to be fitted to the shots of a group."""
+
+    label: str
+    problem: FitProblem
+    generator: np.random.Generator
+
+
+def _fit_group(job: _Job) -> FittedGroup:
+    return _judge(job.label, fit_mechanism(job.problem, generator=job.generator))
+
+
+def _judge(label: str, fit: GlobalFit) -> FittedGroup:
+    """Say what is determined, singly and two at a time, and what would determine the rest."""
     nothing = Determination(intervals=(), combinations=(), profiles=(), sentences=())
     found = determine(fit) if fit.ok else nothing
     return FittedGroup(
-        label=label, fit=fit, determination=found, proposals=propose_experiments(fit, found)
+        label=label,
+        fit=fit,
+        determination=found,
+        proposals=propose_experiments(fit, found),
+        contours=tuple(follow_contours(fit, found)),
     )
 
 

@@ -1,10 +1,12 @@
 """The shots of a folder and of the folders below it, as the global fit takes them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stopflow.errors import StopflowError
+from stopflow.executors import Workers
 from stopflow.io.folder import find_experiments, read_experiment
 from stopflow.kinetics.analysis import analyse_experiment
 from stopflow.kinetics.verdicts.workbook_columns import partner_of
@@ -54,19 +56,25 @@ class FolderShots:
     left_out: tuple[str, ...]
 
 
-def read_shots(
-    folder: Path, *, progress: Progress
-) -> tuple[list[TrimmedShot], list[str], list[str]]:
-    """Read and trim every shot.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReadShots:
+    """Shots of experiments, trimmed.
 
-    Returns
-    -------
-    trimmed
-        The shots.
+    Attributes
+    ----------
     left_out
         A line for each that cannot be used, and for each row without a file, with the reason.
     decided
         A line for each that a decision leaves out, with the reason.
+    """
+
+    trimmed: tuple[TrimmedShot, ...]
+    left_out: tuple[str, ...]
+    decided: tuple[str, ...]
+
+
+def find_places(folder: Path) -> list[Path]:
+    """Return the experiment folders of a folder.
 
     Raises
     ------
@@ -78,30 +86,45 @@ def read_shots(
         raise StopflowError(
             f"{folder} holds no trace file, nor does a folder in it; choose a folder of shots"
         )
-    trimmed: list[TrimmedShot] = []
-    left_out: list[str] = []
-    decided: list[str] = []
-    for done, place in enumerate(places, start=1):
-        experiment = read_experiment(place)
-        decided += [
+    return places
+
+
+def read_shots(places: Sequence[Path], *, workers: Workers, progress: Progress) -> ReadShots:
+    """Read and trim every shot of experiment folders."""
+    parts = []
+    for part in workers.map_in_order(_read_place, places):
+        parts.append(part)
+        progress("reading", len(parts), len(places))
+    return ReadShots(
+        trimmed=tuple(shot for part in parts for shot in part.trimmed),
+        left_out=tuple(line for part in parts for line in part.left_out),
+        decided=tuple(line for part in parts for line in part.decided),
+    )
+
+
+def _read_place(place: Path) -> ReadShots:
+    experiment = read_experiment(place)
+    measurable, left_out = _leave_out_wild(experiment)
+    trimmed = []
+    for shot, start_s, refusal in _trim(measurable):
+        if start_s is None:
+            left_out.append(f"{experiment.name}/{shot.file}: {refusal}")
+        else:
+            trimmed.append(TrimmedShot(shot=shot, start_s=start_s))
+    known = {f"{experiment.name}/{shot.file}" for shot in experiment.shots}
+    left_out += [
+        str(problem)
+        for problem in experiment.problems
+        if problem.level == "error" and f"{experiment.name}/{problem.file}" not in known
+    ]
+    return ReadShots(
+        trimmed=tuple(trimmed),
+        left_out=tuple(left_out),
+        decided=tuple(
             f"{experiment.name}/{shot.file} is left out by decisions.csv: {shot.left_out}"
             for shot in experiment.left_out
-        ]
-        measurable, wild = _leave_out_wild(experiment)
-        left_out += wild
-        for shot, start_s, refusal in _trim(measurable):
-            if start_s is None:
-                left_out.append(f"{experiment.name}/{shot.file}: {refusal}")
-            else:
-                trimmed.append(TrimmedShot(shot=shot, start_s=start_s))
-        known = {f"{experiment.name}/{shot.file}" for shot in experiment.shots}
-        left_out += [
-            str(problem)
-            for problem in experiment.problems
-            if problem.level == "error" and f"{experiment.name}/{problem.file}" not in known
-        ]
-        progress("reading", done, len(places))
-    return trimmed, left_out, decided
+        ),
+    )
 
 
 def _leave_out_wild(experiment: Experiment) -> tuple[Experiment, list[str]]:
@@ -128,23 +151,7 @@ def _trim(experiment: Experiment) -> list[tuple[Shot, float | None, str]]:
     return found
 
 
-def collect_shots(
-    folder: Path, scheme: Scheme, settings: MechanismSettings, *, progress: Progress
-) -> FolderShots:
-    """Give every shot of a folder its concentrations, and divide them into groups.
-
-    Raises
-    ------
-    StopflowError
-        When no shot is left; names the first reason.
-    """
-    trimmed, left_out, decided = read_shots(folder, progress=progress)
-    return _build(trimmed, left_out, decided, scheme, settings)
-
-
-def collect_for_ranking(
-    folder: Path, settings: MechanismSettings, *, progress: Progress
-) -> FolderShots:
+def collect_for_ranking(read: ReadShots, settings: MechanismSettings) -> FolderShots:
     """Collect shots for the known schemes: S is what the workbook varies, E its partner.
 
     E is taken from ``settings.initial`` or from the workbook's column of a partner; without either
@@ -155,9 +162,8 @@ def collect_for_ranking(
     StopflowError
         When no shot has a concentration of S; names the first reason.
     """
-    trimmed, left_out, decided = read_shots(folder, progress=progress)
     initial = {VARIED_SPECIES: VARIED, **settings.initial}
-    partner = _find_partner([item.shot.conditions for item in trimmed])
+    partner = _find_partner([item.shot.conditions for item in read.trimmed])
     if partner and PARTNER not in initial:
         initial[PARTNER] = f"{COLUMN}{partner}"
     scheme = parse_scheme("E + S -> ES" if PARTNER in initial else "S -> P")
@@ -167,7 +173,7 @@ def collect_for_ranking(
             f"the known schemes have no species {unknown[0]}; S is what the workbook varies and E "
             "its partner"
         )
-    return _build(trimmed, left_out, decided, scheme, replace(settings, initial=initial))
+    return collect_shots(read, scheme, replace(settings, initial=initial))
 
 
 def _find_partner(conditions: list[Conditions]) -> str | None:
@@ -178,32 +184,33 @@ def _find_partner(conditions: list[Conditions]) -> str | None:
     return names.pop() if len(names) == 1 and None not in found else None
 
 
-def _find_wavelengths(trimmed: list[TrimmedShot]) -> str:
+def _find_wavelengths(trimmed: Sequence[TrimmedShot]) -> str:
     """Find the column of the wavelength: responses depend on it, constants do not."""
     columns = [item.shot.conditions.extra for item in trimmed]
     named = (name for name in (columns[0] if columns else ()) if WAVELENGTH.match(name))
     return next((name for name in named if all(name in extra for extra in columns)), "")
 
 
-def _build(
-    trimmed: list[TrimmedShot],
-    left_out: list[str],
-    decided: list[str],
-    scheme: Scheme,
-    settings: MechanismSettings,
-) -> FolderShots:
+def collect_shots(read: ReadShots, scheme: Scheme, settings: MechanismSettings) -> FolderShots:
+    """Give every shot its concentrations, and divide them into groups.
+
+    Raises
+    ------
+    StopflowError
+        When no shot is left; names the first reason.
+    """
     mixtures = MixtureSettings(
         initial=settings.initial,
         mixing_ratio=settings.mixing_ratio,
         dead_time_s=None if settings.dead_time_ms is None else settings.dead_time_ms / 1e3,
         delay=settings.delay,
-        channel_column=settings.response_column or _find_wavelengths(trimmed),
+        channel_column=settings.response_column or _find_wavelengths(read.trimmed),
         eyring=settings.eyring,
     )
     measured: list[MeasuredShot] = []
-    reasons = list(left_out)
+    reasons = list(read.left_out)
     refused: SchemeError | None = None
-    for item in trimmed:
+    for item in read.trimmed:
         try:
             shot = build_shot(item.shot, item.start_s, scheme, mixtures)
         except SchemeError as error:
@@ -223,4 +230,6 @@ def _build(
         used_columns=find_used_columns(scheme, mixtures, conditions),
         eyring=settings.eyring,
     )
-    return FolderShots(groups=tuple(groups), remarks=(*decided, *remarks), left_out=tuple(reasons))
+    return FolderShots(
+        groups=tuple(groups), remarks=(*read.decided, *remarks), left_out=tuple(reasons)
+    )
