@@ -4,7 +4,7 @@ The edge is followed as a curve (predictor and corrector; Allgower and Georg, In
 Numerical Continuation Methods, 2003, chapter 2): a step along it, then steps down or up the slope
 of the squares back to it, all other constants fitted again at every point. So it goes round valleys
 that bend. At the ends of the range of the search the region is open; there the edge is that end.
-Where a region is open, or too narrow to go round its tips, its edge is found on ribs across it.
+Where a region is too narrow to go round its tips, its edge is found on ribs across it.
 """
 
 from collections.abc import Iterator
@@ -21,6 +21,8 @@ from stopflow.trace import FloatArray
 
 FIRST_STEP, LEAST_STEP, MOST_STEP = 0.25, 0.01, 1.0
 """Steps along the edge; 1 is the radius of the region where it is an ellipse."""
+OUTWARD = np.pi * np.array([0.5, 1.5, 0.0, 1.0, 0.25, 1.25, 0.75, 1.75])
+"""Directions from the minimum in which the edge is searched until it is met."""
 MOST_PAIRS = 15
 MOST_POINTS, CORRECTIONS = 200, 6
 BEND, STRAIGHT = 0.8, 0.97
@@ -62,17 +64,14 @@ def follow_contours(fit: GlobalFit, found: Determination) -> Iterator[Contour]:
     held = find_held(fit)
     ranked = [place for place in rank_numbers(found) if place not in held] if fit.ok else []
     for pair in islice(combinations(ranked, 2), MOST_PAIRS):
-        closed = all(found.intervals[place].determined for place in pair)
-        yield _follow(fit, (min(pair), max(pair)), closed=closed)
+        yield _follow(fit, (min(pair), max(pair)))
 
 
-def _follow(fit: GlobalFit, places: tuple[int, int], *, closed: bool) -> Contour:
-    """Follow the edge round a region that is closed, and on ribs where it is not or is narrow."""
+def _follow(fit: GlobalFit, places: tuple[int, int]) -> Contour:
     level = Level.of(fit, places)
-    for way in (_walk_round, follow_ribs) if closed else (follow_ribs, _walk_round):
-        points, is_open, is_whole = way(level)
-        if is_whole:
-            break
+    points, is_open, is_whole = _walk_round(level)
+    if not is_whole:
+        points, is_open, is_whole = follow_ribs(level)
     return Contour(places=places, points=points, is_open=is_open, is_whole=is_whole)
 
 
@@ -151,11 +150,11 @@ class _Walk:
 
     def _begin(self) -> EdgePoint | None:
         """Find a point of the edge straight out from the minimum; None where all is inside."""
-        for direction in (np.array([0.0, 1.0]), np.array([1.0, 0.0])):
-            for outward in (direction, -direction):
-                found = self._level.outward(np.zeros(2), outward, self._level.fit.best)
-                if found is not None:
-                    return found
+        for angle in OUTWARD:
+            direction = np.array([np.cos(angle), np.sin(angle)])
+            found = self._level.outward(np.zeros(2), direction, self._level.fit.best)
+            if found is not None:
+                return found
         return None
 
     def _correct(self, here: EdgePoint, length: float) -> EdgePoint | None:

@@ -7,6 +7,7 @@ region is an interval of the other number, however long, bent and narrow it is.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,6 +21,9 @@ FIRST_STEP, GROWTH, MOST_RIBS = 0.1, 1.4, 40
 TOWARDS_TIP = (0.5, 0.75, 0.9, 0.97)
 """Where ribs stand between the last whole step and the tip."""
 
+_Rib: TypeAlias = tuple[tuple[FloatArray, bool], tuple[FloatArray, bool]]
+"""The lower and the upper end of a rib, and whether the region goes on beyond each."""
+
 
 def follow_ribs(level: Level) -> Edge:
     """Find the edge, in order round the minimum."""
@@ -28,16 +32,12 @@ def follow_ribs(level: Level) -> Edge:
     along = int(spread.argmax())
     step = FIRST_STEP * min(float(np.sqrt(spread[along])), 10.0)
     sides = [_Side(plain, along, sign * step) for sign in (-1, 1)]
-    lower, upper = [], []
-    for side, order in zip(sides, (-1, 1), strict=True):
-        ribs = list(side.ribs())[::order]
-        lower += [rib[0] for rib in ribs]
-        upper += [rib[1] for rib in ribs]
-    points = [*lower, *upper[::-1]]
-    if not points:
-        return np.zeros((0, 2)), (), False
+    below, above = (list(side.ribs()) for side in sides)
+    is_end = any(side.reach == 0 for side in sides)
+    ribs = [*below[::-1], sides[0].middle(is_end=is_end), *above]
+    points = [*(rib[0] for rib in ribs), *(rib[1] for rib in reversed(ribs))]
     edge = plain.centre + np.array([y for y, _ in points])
-    return edge, tuple(is_open for _, is_open in points), True
+    return edge, tuple(is_open for _, is_open in points), bool(below or above)
 
 
 class _Side:
@@ -46,18 +46,31 @@ class _Side:
     def __init__(self, level: Level, along: int, step: float) -> None:
         self._level, self._along, self._step = level, along, step
         self._across = np.eye(2)[1 - along]
+        self.reach = level.room(np.zeros(2), np.sign(step) * np.eye(2)[along])
 
-    def ribs(self) -> Iterator[tuple[tuple[FloatArray, bool], tuple[FloatArray, bool]]]:
+    def middle(self, *, is_end: bool) -> _Rib:
+        """Give the rib through the minimum."""
+        best, nowhere = self._level.fit.best, np.zeros(2)
+        point = EdgePoint(
+            y=nowhere,
+            level=0.0,
+            slope=nowhere,
+            theta=best.theta,
+            normal=best.normal,
+            path=best.path,
+        )
+        return self._rib(best, point, is_end=is_end)
+
+    def ribs(self) -> Iterator[_Rib]:
         """Yield the lower and the upper end of each rib, from the minimum outwards."""
         here, step, start = 0.0, self._step, self._level.fit.best
-        reach = self._level.room(np.zeros(2), np.sign(step) * np.eye(2)[self._along])
-        for _ in range(MOST_RIBS if reach > 0 else 0):
-            ahead = float(np.clip(here + step, -reach, reach))
+        for _ in range(MOST_RIBS if self.reach > 0 else 0):
+            ahead = float(np.clip(here + step, -self.reach, self.reach))
             found, point = self._valley(ahead, start)
             if point.level > 1:
                 yield from self._tip(here, ahead, start)
                 return
-            is_end = abs(ahead) >= reach
+            is_end = abs(ahead) >= self.reach
             yield self._rib(found, point, is_end=is_end)
             if is_end:
                 return
@@ -72,9 +85,7 @@ class _Side:
         y = np.asarray(found.theta)[list(level.places)] - level.centre
         return found, level.at(y, found)
 
-    def _rib(
-        self, found: Minimum, point: EdgePoint, *, is_end: bool
-    ) -> tuple[tuple[FloatArray, bool], tuple[FloatArray, bool]]:
+    def _rib(self, found: Minimum, point: EdgePoint, *, is_end: bool) -> _Rib:
         """Search the edge down and up from the middle of the valley."""
         lower, upper = (self._edge(point, sign, found, is_end=is_end) for sign in (-1, 1))
         return lower, upper
@@ -91,9 +102,7 @@ class _Side:
             return point.y + level.room(point.y, away) * away, True
         return met.y, is_end
 
-    def _tip(
-        self, inside: float, outside: float, start: Minimum
-    ) -> Iterator[tuple[tuple[FloatArray, bool], tuple[FloatArray, bool]]]:
+    def _tip(self, inside: float, outside: float, start: Minimum) -> Iterator[_Rib]:
         """Halve the way to where the middle of the valley leaves the region; ribs before, tip."""
         last = inside
         for _ in range(TRIES):

@@ -1,8 +1,11 @@
 """The edge of a region on ribs across it is the edge that is followed as a curve."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from simulated_shots import simulate
+from test_identifiability import OPEN, made
 
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.contours import follow_contours
@@ -67,3 +70,20 @@ def test_ribs_end_open_where_the_range_ends(rng) -> None:
     for point in points[~going_on]:
         y = np.linalg.solve(level.axes, point - level.centre)
         assert level.at(y, fit.best).level == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_both_ways_lead_round_the_minimum(name, full_proof) -> None:
+    """Also where the minimum stands at an end of the range, and where all edges are aslant."""
+    text, truth, mixtures, observed, _ = OPEN[name]
+    problem = made(np.random.default_rng(5), text, truth, mixtures, observed)
+    fit = fit_mechanism(problem, generator=np.random.default_rng(1))
+    for contour in islice(follow_contours(fit, determine(fit)), None if full_proof else 1):
+        level = Level.of(fit, contour.places)
+        assert contour.is_whole
+        for points, is_open in ((contour.points, contour.is_open), follow_ribs(level)[:2]):
+            low, high = points.min(axis=0), points.max(axis=0)
+            assert (low - 1e-9 <= level.centre).all()
+            assert (high + 1e-9 >= level.centre).all()
+            at_end = np.isclose([low, high], [level.low, level.high]).any()
+            assert any(is_open) == at_end
